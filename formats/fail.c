@@ -29,5 +29,6 @@ vr_status vr_fail_errno(int error, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return vr_fail(VR_ERROR_IO, "%s: %s", text, strerror_r(error, buffer, sizeof buffer)); /* GNU's, that returns the text */
+    return vr_fail(VR_ERROR_IO, "%s: %s", text,
+                   strerror_r(error, buffer, sizeof buffer)); /* GNU's, that returns the text */
 }

@@ -1,9 +1,9 @@
 /* dtype.h - the element types of tensors, and exact conversion between them and f64 or f32.
  *
  * f16 is IEEE binary16, bf16 the upper half of a binary32. f8e4m3 and f8e5m2 are the two 8-bit formats of the Open
- * Compute Project's OFP8 specification (revision 1.0, 2023): f8e5m2 is IEEE-like; f8e4m3 has no infinity, its only NaNs are
- * 0x7f and 0xff, and its largest finite value is 448. bool is one byte: zero is false, anything else true. All are in the
- * byte order of the machine.
+ * Compute Project's OFP8 specification (revision 1.0, 2023): f8e5m2 is IEEE-like; f8e4m3 has no infinity, its only NaNs
+ * are 0x7f and 0xff, and its largest finite value is 448. bool is one byte: zero is false, anything else true. All are
+ * in the byte order of the machine.
  */
 #ifndef VARANALYZE_DTYPE_H
 #define VARANALYZE_DTYPE_H
@@ -52,13 +52,14 @@ VR_API bool vr_dtype_is_float(vr_dtype dtype);
  * A NaN stays a NaN (its payload's upper bits are kept, and it is made quiet); bool gives 0 or 1. */
 VR_API void vr_to_f64(double *out, const void *in, vr_dtype dtype, size_t n);
 
-/* out[i] = in[i] as a float: exact for f32, f16, bf16, f8, bool and integers of up to 16 bits, else rounded once to nearest,
- * ties to even. */
+/* out[i] = in[i] as a float: exact for f32, f16, bf16, f8, bool and integers of up to 16 bits, else rounded once to
+ * nearest, ties to even. */
 VR_API void vr_to_f32(float *out, const void *in, vr_dtype dtype, size_t n);
 
 /* out[i] = in[i] in `dtype`, rounded once to nearest, ties to even; subnormals and the sign of zero are kept.
- * Too large for a float type: Inf (f8e4m3, which has none: NaN, as the specification's non-saturating mode). To an integer
- * type: truncated toward zero, saturated at the type's limits, NaN gives 0. To bool: NaN and all but zero are true. */
+ * Too large for a float type: Inf (f8e4m3, which has none: NaN, as the specification's non-saturating mode). To an
+ * integer type: truncated toward zero, saturated at the type's limits, NaN gives 0. To bool: NaN and all but zero are
+ * true. */
 VR_API void vr_from_f64(void *out, vr_dtype dtype, const double *in, size_t n);
 VR_API void vr_from_f32(void *out, vr_dtype dtype, const float *in, size_t n);
 

@@ -1,7 +1,7 @@
 /* idx.h - reads IDX files, the format of MNIST and its kin.
  *
- * An IDX file is: two zero bytes, a type byte (0x08 u8, 0x09 i8, 0x0b i16, 0x0c i32, 0x0d f32, 0x0e f64), a byte with the rank,
- * rank sizes as big-endian u32, then the elements in row-major order, big-endian
+ * An IDX file is: two zero bytes, a type byte (0x08 u8, 0x09 i8, 0x0b i16, 0x0c i32, 0x0d f32, 0x0e f64), a byte with
+ * the rank, rank sizes as big-endian u32, then the elements in row-major order, big-endian
  * (http://yann.lecun.com/exdb/mnist/). A file compressed with gzip is recognized by its content, not its name.
  */
 #ifndef VARANALYZE_IDX_H
@@ -26,8 +26,8 @@ typedef struct vr_idx {
 } vr_idx;
 
 /* Reads the whole of `path`. Fails with VR_ERROR_IO, VR_ERROR_FORMAT (the file is not IDX, its header is malformed, its
- * length is not what the header says, the gzip stream is damaged or followed by other bytes), VR_ERROR_SHAPE (the sizes'
- * product overflows) or VR_ERROR_MEMORY; `out` is then empty. */
+ * length is not what the header says, the gzip stream is damaged or followed by other bytes), VR_ERROR_SHAPE (the
+ * sizes' product overflows) or VR_ERROR_MEMORY; `out` is then empty. */
 VR_API vr_status vr_idx_read(vr_idx *out, const char *path);
 
 /* The same from `size` bytes in memory; `name` stands for the path in messages. */

@@ -1,0 +1,30 @@
+/* isa.h - the kernels, compiled once for each instruction set and chosen at run time in one place.
+ *
+ * Every instruction set gives the same bits. VR_ISA=baseline|avx2|avx512 in the environment holds the choice down to
+ * one the machine has; anything else is ignored.
+ */
+#ifndef VR_ISA_H
+#define VR_ISA_H
+
+#include <varanalyze/compare.h>
+#include <varanalyze/digest.h>
+
+typedef struct vr_kernels {
+    const char *name;
+    /* XXH3-128, seed 0. */
+    vr_digest (*digest)(const void *bytes, size_t size);
+    /* Statistics of one chunk: n contiguous elements, at most VR_CHUNK_BYTES of them in bytes; all but l2. */
+    void (*stats)(vr_stats *out, const void *elements, vr_dtype dtype, size_t n);
+    /* Comparison of one chunk: n contiguous elements of each, at most VR_CHUNK_BYTES; `tolerance` is not NULL. The sums
+     * are left for vr_compare to finish: means and diff_l2, a_l2, b_l2 without division or root, cosine as sum(a b). */
+    void (*compare)(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,
+                    const vr_tolerance *tolerance);
+} vr_kernels;
+
+/* The best kernels this machine runs, decided at the first call. */
+const vr_kernels *vr_kernels_best(void);
+
+/* The kernels of a name, NULL when the machine or the build has none: for tests and benchmarks. */
+const vr_kernels *vr_kernels_named(const char *name);
+
+#endif

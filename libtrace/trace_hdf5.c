@@ -1,0 +1,332 @@
+/* A trace read from the HDF5 file that a closed run leaves. The tables of names, sites and steps are loaded; records
+ * and payload are read as asked. */
+#include "hdf5_types.h"
+
+#include "fail.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct tables {
+    hid_t file, records, payload, record_type;
+} tables;
+
+static vr_status damaged(const vr_trace *trace, const char *object)
+{
+    return vr_fail(VR_ERROR_FORMAT, "%s: damaged trace: /%s is missing or not what it should be", trace->path, object);
+}
+
+/* What a file that is not HDF5 seems to be: " (a JPEG image)", or what it starts with. */
+static void describe(char out[64], const char *path)
+{
+    static const struct {
+        const char *start, *what;
+        size_t length;
+    } known[] = {
+        {"\xff\xd8\xff", "a JPEG image", 3},
+        {"\x89PNG", "a PNG image", 4},
+        {"PK", "a zip archive", 2},
+        {"\x1f\x8b", "gzip data", 2},
+        {"%PDF", "a PDF document", 4},
+        {"\x28\xb5\x2f\xfd", "zstd data", 4},
+        {"\xfd"
+         "7zXZ",
+         "xz data", 5},
+        {"\x7f"
+         "ELF",
+         "a program", 4},
+    };
+    unsigned char start[8] = {0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? 0 : pread(fd, start, sizeof start, 0);
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (n >= (ssize_t)known[i].length && memcmp(start, known[i].start, known[i].length) == 0) {
+            snprintf(out, 64, "it is %s", known[i].what);
+            return;
+        }
+    int used = snprintf(out, 64, "it starts with \"");
+    for (ssize_t i = 0; i < n; i++)
+        used += snprintf(out + used, 64 - (size_t)used, isprint(start[i]) ? "%c" : "\\x%02x", start[i]);
+    snprintf(out + used, 64 - (size_t)used, "\"");
+}
+
+static vr_status open_file(vr_trace *trace, tables *in, const char *path)
+{
+    char what[64];
+    in->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (in->file >= 0)
+        return VR_OK;
+    const bool is_hdf5 = H5Fis_hdf5(path) > 0;
+    if (is_hdf5) {
+        H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT); /* again, for its reason */
+        return vr_fail(VR_ERROR_FORMAT, "%s: damaged or cut-off HDF5 file: %s", trace->path, vr_h5_reason());
+    }
+    describe(what, path);
+    return vr_fail(VR_ERROR_FORMAT, "%s: not an HDF5 file: %s", trace->path, what);
+}
+
+static bool read_number(hid_t file, const char *name, uint64_t *out)
+{
+    const hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
+    const hid_t space = attribute < 0 ? -1 : H5Aget_space(attribute);
+    const hid_t type = attribute < 0 ? -1 : H5Aget_type(attribute);
+    const bool fine = space >= 0 && H5Sget_simple_extent_npoints(space) == 1 && H5Tget_class(type) == H5T_INTEGER &&
+                      H5Aread(attribute, H5T_NATIVE_UINT64, out) >= 0;
+    if (type >= 0)
+        H5Tclose(type);
+    if (space >= 0)
+        H5Sclose(space);
+    if (attribute >= 0)
+        H5Aclose(attribute);
+    return fine;
+}
+
+/* The text of a fixed-length string attribute, cut to `size`. */
+static bool read_text(hid_t file, const char *name, char *out, size_t size)
+{
+    const hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
+    const hid_t type = attribute < 0 ? -1 : H5Aget_type(attribute);
+    const hid_t space = attribute < 0 ? -1 : H5Aget_space(attribute);
+    bool fine = type >= 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
+                H5Tget_size(type) < 4096 && H5Sget_simple_extent_npoints(space) == 1;
+    char *text = fine ? calloc(1, H5Tget_size(type) + 1) : NULL;
+    fine = text && H5Aread(attribute, type, text) >= 0;
+    if (fine)
+        snprintf(out, size, "%s", text);
+    free(text);
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0)
+        H5Tclose(type);
+    if (attribute >= 0)
+        H5Aclose(attribute);
+    return fine;
+}
+
+static vr_status read_header(vr_trace *trace, const tables *in)
+{
+    char format[64];
+    uint64_t version = 0, closed = 0, incomplete = 0;
+    if (H5Aexists(in->file, "format") <= 0 || !read_text(in->file, "format", format, sizeof format) ||
+        strcmp(format, VR_TRACE_FORMAT) != 0 || !read_number(in->file, "version", &version))
+        return vr_fail(VR_ERROR_FORMAT, "%s: an HDF5 file, but not a trace: no attribute 'format' saying so",
+                       trace->path);
+    if (version != VR_TRACE_VERSION)
+        return vr_fail(VR_ERROR_VERSION,
+                       "%s: a trace of version %llu, this program reads version %d; use a newer varanalyze",
+                       trace->path, (unsigned long long)version, VR_TRACE_VERSION);
+    if (!read_number(in->file, "closed", &closed) || !read_number(in->file, "incomplete", &incomplete) ||
+        !read_number(in->file, "incomplete_step", &trace->info.incomplete_step) ||
+        !read_number(in->file, "damaged_bytes", &trace->info.damaged_bytes))
+        return damaged(trace, "closed");
+    trace->info.closed = closed != 0;
+    trace->info.incomplete = incomplete != 0;
+    if (incomplete && (!read_text(in->file, "incomplete_reason", trace->reason, sizeof trace->reason)))
+        return damaged(trace, "incomplete_reason");
+    trace->info.incomplete_reason = trace->reason;
+    return VR_OK;
+}
+
+/* Opens a one-dimensional dataset whose rows are of `type` (any string for a negative one); its claims are held against
+ * the size of the file, so that no allocation is made for rows that cannot be there. Negative on failure. */
+static hid_t open_rows(const vr_trace *trace, const tables *in, const char *name, hid_t type, uint64_t *count)
+{
+    const hid_t set = H5Lexists(in->file, name, H5P_DEFAULT) > 0 ? H5Dopen2(in->file, name, H5P_DEFAULT) : -1;
+    if (set < 0)
+        return -1;
+    const hid_t own = H5Dget_type(set), space = H5Dget_space(set), plist = H5Dget_create_plist(set);
+    const bool contiguous = H5Pget_layout(plist) == H5D_CONTIGUOUS;
+    const size_t size = H5Tget_size(own);
+    const uint64_t most = trace->info.file_bytes * (contiguous ? 1 : 1024) / (size ? size : 1);
+    hsize_t rows = 0;
+    bool fine = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &rows, NULL) == 1 &&
+                rows <= most && H5Pget_layout(plist) != H5D_VIRTUAL && H5Pget_external_count(plist) == 0;
+    fine = fine && (type >= 0 ? H5Tequal(own, type) > 0 : H5Tget_class(own) == H5T_STRING && !H5Tis_variable_str(own));
+    H5Pclose(plist);
+    H5Sclose(space);
+    H5Tclose(own);
+    *count = rows;
+    if (fine)
+        return set;
+    H5Dclose(set);
+    return -1;
+}
+
+/* Loads a whole dataset; its rows take `*size` bytes and are the caller's to free. */
+static vr_status load_rows(vr_trace *trace, const tables *in, const char *name, hid_t type, void **out, uint64_t *count,
+                           size_t *size)
+{
+    *out = NULL;
+    *count = *size = 0;
+    const hid_t set = open_rows(trace, in, name, type, count);
+    if (set < 0)
+        return damaged(trace, name);
+    const hid_t own = H5Dget_type(set);
+    *size = H5Tget_size(own);
+    *out = calloc(*count + 1, *size);
+    vr_status status = VR_OK;
+    if (!*out)
+        status = vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace->path);
+    else if (*count && H5Dread(set, own, H5S_ALL, H5S_ALL, H5P_DEFAULT, *out) < 0)
+        status = damaged(trace, name);
+    if (status != VR_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    H5Tclose(own);
+    H5Dclose(set);
+    return status;
+}
+
+static vr_status load_run(vr_trace *trace, const tables *in)
+{
+    void *text;
+    uint64_t count;
+    size_t size;
+    vr_status status = load_rows(trace, in, "run", -1, &text, &count, &size);
+    if (status != VR_OK)
+        return status;
+    json_t *run = json_object();
+    status = !run         ? vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace->path)
+             : count == 1 ? vr_trace_merge_run(trace, run, text, strnlen(text, size))
+                          : damaged(trace, "run");
+    if (status == VR_OK)
+        status = vr_trace_set_run(trace, run);
+    json_decref(run);
+    free(text);
+    return status;
+}
+
+static vr_status load_names(vr_trace *trace, const tables *in)
+{
+    void *rows;
+    uint64_t count;
+    size_t size;
+    vr_status status = load_rows(trace, in, "names", -1, &rows, &count, &size);
+    if (status != VR_OK)
+        return status;
+    for (uint64_t i = 0; status == VR_OK && i < count; i++) {
+        const char *name = (const char *)rows + i * size;
+        status = vr_trace_add_name(trace, name, strnlen(name, size));
+    }
+    free(rows);
+    return status;
+}
+
+static vr_status load_sites(vr_trace *trace, const tables *in)
+{
+    void *rows = NULL, *inputs = NULL;
+    uint64_t count, input_count;
+    size_t size;
+    const hid_t type = vr_h5_site_type();
+    vr_status status = load_rows(trace, in, "sites", type, &rows, &count, &size);
+    if (status == VR_OK)
+        status = load_rows(trace, in, "inputs", H5T_NATIVE_UINT32, &inputs, &input_count, &size);
+    for (uint64_t i = 0; status == VR_OK && i < count; i++) {
+        const vr_site_row *row = (const vr_site_row *)rows + i;
+        if (row->input_first > input_count || row->input_count > input_count - row->input_first)
+            status = damaged(trace, "sites");
+        else
+            status = vr_trace_add_site(trace, row, (const uint32_t *)inputs + row->input_first);
+    }
+    H5Tclose(type);
+    free(rows);
+    free(inputs);
+    return status;
+}
+
+static vr_status load_steps(vr_trace *trace, const tables *in)
+{
+    void *rows = NULL;
+    uint64_t count;
+    size_t size;
+    const hid_t type = vr_h5_step_type();
+    vr_status status = load_rows(trace, in, "steps", type, &rows, &count, &size);
+    for (uint64_t i = 0; status == VR_OK && i < count; i++)
+        status = vr_trace_add_step(trace, (const vr_step *)rows + i);
+    H5Tclose(type);
+    free(rows);
+    return status;
+}
+
+static vr_status open_tables(vr_trace *trace, tables *in)
+{
+    in->record_type = vr_h5_record_type();
+    in->records = open_rows(trace, in, "records", in->record_type, &trace->info.record_count);
+    if (in->records < 0)
+        return damaged(trace, "records");
+    in->payload = open_rows(trace, in, "payload", H5T_NATIVE_UINT8, &trace->info.payload_bytes);
+    if (in->payload < 0)
+        return damaged(trace, "payload");
+    const uint64_t n = trace->info.step_count;
+    if (trace->info.record_count != (n ? trace->steps[n - 1].first + trace->steps[n - 1].count : 0))
+        return damaged(trace, "steps");
+    return VR_OK;
+}
+
+static vr_status read_rows(vr_trace *trace, hid_t set, hid_t type, uint64_t first, uint64_t count, void *out)
+{
+    const vr_h5_quiet quiet = vr_h5_quiet_begin();
+    const hid_t space = H5Dget_space(set), memory = H5Screate_simple(1, &(hsize_t){count}, NULL);
+    const bool fine =
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, &(hsize_t){first}, NULL, &(hsize_t){count}, NULL) >= 0 &&
+        H5Dread(set, type, memory, space, H5P_DEFAULT, out) >= 0;
+    const vr_status status = fine ? VR_OK : vr_fail(VR_ERROR_IO, "%s: cannot read: %s", trace->path, vr_h5_reason());
+    H5Sclose(memory);
+    H5Sclose(space);
+    vr_h5_quiet_end(quiet);
+    return status;
+}
+
+static vr_status read_records(vr_trace *trace, uint64_t first, uint64_t count, vr_trace_record *out)
+{
+    const tables *in = trace->state;
+    return read_rows(trace, in->records, in->record_type, first, count, out);
+}
+
+static vr_status read_payload(vr_trace *trace, uint64_t offset, uint64_t bytes, void *out)
+{
+    const tables *in = trace->state;
+    return read_rows(trace, in->payload, H5T_NATIVE_UINT8, offset, bytes, out);
+}
+
+static void close_tables(vr_trace *trace)
+{
+    tables *in = trace->state;
+    if (in->records >= 0)
+        H5Dclose(in->records);
+    if (in->payload >= 0)
+        H5Dclose(in->payload);
+    if (in->record_type >= 0)
+        H5Tclose(in->record_type);
+    if (in->file >= 0)
+        H5Fclose(in->file);
+    free(in);
+}
+
+vr_status vr_trace_load_hdf5(vr_trace *trace, const char *path)
+{
+    static const vr_trace_source source = {read_records, read_payload, close_tables};
+    vr_status (*const parts[])(vr_trace *, const tables *) = {read_header, load_run, load_names, load_sites,
+                                                              load_steps};
+    tables *in = malloc(sizeof *in);
+    if (!in)
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace->path);
+    *in = (tables){-1, -1, -1, -1};
+    trace->state = in;
+    trace->source = &source;
+    const vr_h5_quiet quiet = vr_h5_quiet_begin();
+    vr_status status = open_file(trace, in, path);
+    for (size_t i = 0; status == VR_OK && i < sizeof parts / sizeof *parts; i++)
+        status = parts[i](trace, in);
+    if (status == VR_OK)
+        status = open_tables(trace, in);
+    vr_h5_quiet_end(quiet);
+    return status;
+}
