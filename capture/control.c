@@ -1,0 +1,173 @@
+/* What is held fixed and what varies: options, environment, seeds and orders. */
+#include "run_impl.h"
+
+#include <errno.h>
+#include <formats/fail.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <varanalyze/random.h>
+
+/* The option, else the variable unless empty, else NULL. */
+static const char *choose(const char *option, const char *variable)
+{
+    const char *value = option ? option : getenv(variable);
+    return value && (option || *value) ? value : NULL;
+}
+
+static vr_status parse_number(uint64_t *out, const char *variable, const char *text)
+{
+    char *end;
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 0);
+    if (errno || end == text || *end || strchr(text, '-'))
+        return vr_fail(VR_ERROR_ARGUMENT, "%s=%s: not a number from 0 to 2^64-1", variable, text);
+    *out = value;
+    return VR_OK;
+}
+
+static vr_status choose_number(uint64_t *out, const uint64_t *option, const char *variable, uint64_t otherwise)
+{
+    const char *text = getenv(variable);
+    if (!option && text && *text)
+        return parse_number(out, variable, text);
+    *out = option ? *option : otherwise;
+    return VR_OK;
+}
+
+static bool copy_text(char **out, const char *text)
+{
+    *out = strdup(text);
+    return *out != NULL;
+}
+
+static vr_status read_seeds(vr_run *run, const vr_run_options *options)
+{
+    uint64_t drawn = 0;
+    vr_status status = choose_number(&run->seed, options->seed, "VR_SEED", 1);
+    if (status == VR_OK && *run->vary && getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
+        drawn = vr_clock() ^ (uint64_t)getpid() << 48;
+    return status == VR_OK ? choose_number(&run->replica, options->replica, "VR_REPLICA", drawn) : status;
+}
+
+static vr_status read_filter(vr_run *run, const vr_run_options *options)
+{
+    const char *text = choose(options->level, "VR_LEVEL");
+    vr_level level = VR_LEVEL_STATS;
+    const vr_status status = text ? vr_level_parse(&level, text) : VR_OK;
+    return status == VR_OK ? vr_filter_parse(&run->filter, level, choose(options->filter, "VR_FILTER")) : status;
+}
+
+/* `pattern` with %p and %r filled in; NULL when there is no memory. */
+static char *expand_path(const char *pattern)
+{
+    char *out = NULL;
+    size_t size;
+    long rank = 0, ranks = 1;
+    vr_host_rank(&rank, &ranks);
+    FILE *stream = open_memstream(&out, &size);
+    if (!stream)
+        return NULL;
+    for (const char *c = pattern; *c; c++)
+        if (c[0] == '%' && c[1] == 'p' && c++)
+            fprintf(stream, "%ld", (long)getpid());
+        else if (c[0] == '%' && c[1] == 'r' && c++)
+            fprintf(stream, "%ld", rank);
+        else
+            putc(*c, stream);
+    return fclose(stream) == 0 ? out : NULL;
+}
+
+static vr_status read_trace(vr_run *run, const vr_run_options *options)
+{
+    const char *trace = choose(options->trace, "VR_TRACE");
+    if (!trace || !*trace)
+        return VR_OK;
+    run->trace = expand_path(trace);
+    if (!run->trace || asprintf(&run->journal, "%s" VR_JOURNAL_SUFFIX, run->trace) < 0) {
+        run->journal = NULL;
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace);
+    }
+    struct stat there;
+    if (stat(run->trace, &there) == 0 && S_ISDIR(there.st_mode)) {
+        const vr_status status = vr_fail(VR_ERROR_IO, "%s: is a directory; name a file for the trace", run->trace);
+        free(run->trace);
+        run->trace = NULL;
+        return status;
+    }
+    return VR_OK;
+}
+
+vr_status vr_control_read(vr_run *run, const vr_run_options *options)
+{
+    const char *vary = choose(options->vary, "VR_VARY"), *kernels = choose(options->kernels, "VR_KERNELS"),
+               *rounding = choose(options->rounding, "VR_ROUNDING");
+    if (!copy_text(&run->vary, vary ? vary : "") || !copy_text(&run->kernels, kernels ? kernels : "fixed") ||
+        !copy_text(&run->rounding, rounding ? rounding : "nearest"))
+        return vr_fail(VR_ERROR_MEMORY, "run: out of memory");
+    if (options->version != VR_RUN_OPTIONS_VERSION)
+        return vr_fail(VR_ERROR_ARGUMENT, "run: options of version %u; initialize them with VR_RUN_OPTIONS_INIT",
+                       options->version);
+    run->sample_values = options->sample_values ? options->sample_values : 64;
+    if (run->sample_values > UINT16_MAX)
+        return vr_fail(VR_ERROR_ARGUMENT, "run: at most %d sample values", UINT16_MAX);
+    vr_status status = read_seeds(run, options);
+    if (status == VR_OK)
+        status = read_filter(run, options);
+    if (status == VR_OK)
+        status = read_trace(run, options);
+    return status;
+}
+
+/* Whether the comma-separated list names the purpose. */
+static bool is_named(const char *list, const char *purpose)
+{
+    const size_t length = strlen(purpose);
+    for (const char *at = list + strspn(list, " ,"); *at; at += strspn(at, " ,")) {
+        const size_t word = strcspn(at, " ,");
+        if (word == length && memcmp(at, purpose, length) == 0)
+            return true;
+        at += word;
+    }
+    return false;
+}
+
+static void tell_seed(vr_run *run, const char *purpose, uint64_t seed)
+{
+    pthread_mutex_lock(&run->lock);
+    if (!json_object_get(run->seeds, purpose)) {
+        json_object_set_new(run->seeds, purpose, json_sprintf("0x%016llx", (unsigned long long)seed));
+        vr_run_tell(run, "seeds", json_pack("{s:O}", purpose, json_object_get(run->seeds, purpose)));
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+uint64_t vr_run_seed(vr_run *run, const char *purpose)
+{
+    if (!run)
+        return vr_derive_seed(1, purpose);
+    uint64_t seed = vr_derive_seed(run->seed, purpose);
+    if (is_named(run->vary, purpose)) {
+        char replica[32];
+        snprintf(replica, sizeof replica, "replica %llu", (unsigned long long)run->replica);
+        seed = vr_derive_seed(seed, replica);
+    }
+    if (run->queue && !vr_run_is_forked(run))
+        tell_seed(run, purpose, seed);
+    return seed;
+}
+
+vr_status vr_run_order(vr_run *run, uint32_t epoch, size_t n, uint32_t *order)
+{
+    static const char *const inputs[] = {"seed:order"};
+    if (n > UINT32_MAX)
+        return vr_fail(VR_ERROR_SHAPE, "order: %zu samples are more than 2^32-1", n);
+    vr_random random = vr_random_stream(vr_run_seed(run, "order"), epoch);
+    vr_random_permutation(&random, order, n);
+    const vr_tensor tensor = VR_TENSOR(VR_U32, order, (int64_t)n);
+    const vr_site_key key = {VR_INPUT, "order", "permutation", &tensor, inputs, 1};
+    return vr_record_tensor(run, &key, VR_LEVEL_HASH, &epoch);
+}

@@ -1,0 +1,270 @@
+#include "run_impl.h"
+
+#include <errno.h>
+#include <formats/fail.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_QUEUE (8 << 20)
+#define MAX_NOTE      4096
+
+static _Thread_local struct {
+    uint64_t run; /* whose numbers these are */
+    uint32_t number;
+    uint64_t mark;
+} self;
+
+uint64_t vr_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint32_t vr_thread_number(vr_run *run)
+{
+    if (self.run != run->number) {
+        self.run = run->number;
+        self.number = run->thread_count++;
+        self.mark = 0;
+    }
+    return self.number;
+}
+
+/* An operation begins where this thread's last call ended, but not before the step does. */
+uint64_t vr_thread_mark(const vr_run *run)
+{
+    const uint64_t mark = self.run == run->number ? self.mark : 0;
+    return mark > run->step_start ? mark : run->step_start;
+}
+
+void vr_thread_set_mark(const vr_run *run, uint64_t clock)
+{
+    if (self.run == run->number)
+        self.mark = clock;
+}
+
+vr_status vr_run_incomplete(const vr_run *run)
+{
+    if (vr_run_is_forked(run))
+        return vr_fail(VR_ERROR_INCOMPLETE, "%s: nothing is recorded in a forked child", run->trace);
+    return vr_fail(VR_ERROR_INCOMPLETE, "%s: incomplete from step %llu on: %s", run->trace,
+                   (unsigned long long)run->dropped_step, strerrordesc_np(vr_queue_error(run->queue)));
+}
+
+bool vr_run_is_forked(const vr_run *run)
+{
+    return run->queue && vr_queue_is_forked(run->queue);
+}
+
+bool vr_run_put(vr_run *run, uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
+{
+    if (run->dropped)
+        return false;
+    if (vr_queue_put(run->queue, type, head, head_size, body, body_size))
+        return true;
+    run->dropped = true;
+    run->dropped_step = run->step;
+    vr_queue_set_incomplete(run->queue, run->step);
+    return false;
+}
+
+void vr_run_tell(vr_run *run, const char *key, json_t *value)
+{
+    json_t *patch = json_pack("{s:o}", key, value);
+    char *text = patch ? json_dumps(patch, JSON_COMPACT) : NULL;
+    if (text && run->queue && strlen(text) <= vr_queue_limit(run->queue))
+        vr_run_put(run, VR_FRAME_RUN, text, strlen(text), NULL, 0);
+    free(text);
+    json_decref(patch);
+}
+
+static vr_status choose_queue(size_t *out, const vr_run_options *options)
+{
+    const char *text = getenv("VR_QUEUE");
+    *out = options->queue_bytes ? options->queue_bytes : DEFAULT_QUEUE;
+    if (options->queue_bytes || !text || !*text)
+        return VR_OK;
+    char *end;
+    errno = 0;
+    unsigned long long bytes = strtoull(text, &end, 10);
+    const unsigned shift = *end == 'k' ? 10 : *end == 'M' ? 20 : 0;
+    if (errno || end == text || end[shift != 0] || strchr(text, '-') || bytes > VR_JOURNAL_MAX_RING >> shift)
+        return vr_fail(VR_ERROR_ARGUMENT, "VR_QUEUE=%s: not a size such as 65536, 512k or 8M", text);
+    *out = (size_t)(bytes << shift);
+    return VR_OK;
+}
+
+static json_t *list_value(const char *list)
+{
+    json_t *words = json_array();
+    char *copy = strdup(list), *at = copy, *word;
+    while (copy && (word = strsep(&at, " ,")))
+        if (*word)
+            json_array_append_new(words, json_string(word));
+    free(copy);
+    return words;
+}
+
+static void tell_controls(vr_run *run)
+{
+    vr_run_tell(run, "seed", json_sprintf("%llu", (unsigned long long)run->seed));
+    vr_run_tell(run, "vary", list_value(run->vary));
+    if (*run->vary)
+        vr_run_tell(run, "replica", json_sprintf("%llu", (unsigned long long)run->replica));
+    vr_run_tell(run, "kernels", json_string(run->kernels));
+    vr_run_tell(run, "rounding", json_string(run->rounding));
+    vr_run_tell(run, "level", json_string(vr_level_name(run->filter.level)));
+}
+
+static vr_status start_trace(vr_run *run, const vr_run_options *options)
+{
+    size_t bytes;
+    vr_status status = choose_queue(&bytes, options);
+    if (status == VR_OK)
+        status = vr_queue_open(&run->queue, run->journal, bytes);
+    if (status != VR_OK)
+        return status;
+    tell_controls(run);
+    vr_host_tell(run, options->environment ? options->environment : getenv("VR_ENV"));
+    return VR_OK;
+}
+
+vr_status vr_run_open(vr_run **out, const vr_run_options *options)
+{
+    static _Atomic uint64_t runs;
+    const vr_run_options defaults = VR_RUN_OPTIONS_INIT;
+    vr_run *run = calloc(1, sizeof *run);
+    *out = run;
+    if (!run || !(run->seeds = json_object())) {
+        free(run);
+        *out = NULL;
+        return vr_fail(VR_ERROR_MEMORY, "run: out of memory");
+    }
+    run->number = ++runs;
+    run->seed = 1;
+    run->start = run->step_start = vr_clock();
+    pthread_mutex_init(&run->lock, NULL);
+    vr_status status = vr_control_read(run, options ? options : &defaults);
+    if (status == VR_OK && run->trace)
+        status = start_trace(run, options ? options : &defaults);
+    vr_thread_number(run);
+    vr_thread_set_mark(run, vr_clock());
+    return status;
+}
+
+/* Folds the journal into the HDF5 file. */
+static vr_status fold(vr_run *run)
+{
+    vr_trace *trace;
+    const vr_signal_hold hold = vr_signal_hold_begin();
+    vr_status status = vr_trace_open(&trace, run->journal);
+    if (status == VR_OK) {
+        status = vr_trace_write(trace, run->trace);
+        vr_trace_close(trace);
+    }
+    vr_signal_hold_end(hold);
+    if (status == VR_OK)
+        unlink(run->journal);
+    else {
+        char *why = strdup(vr_error());
+        vr_fail(status, "%s; what was recorded stays in %s", why ? why : run->trace, run->journal);
+        free(why);
+    }
+    return status;
+}
+
+static vr_status finish_trace(vr_run *run)
+{
+    const uint64_t end = vr_clock() - run->start;
+    if (vr_run_is_forked(run))
+        return vr_run_incomplete(run);
+    vr_run_put(run, VR_FRAME_END, &end, sizeof end, NULL, 0);
+    vr_queue_drain(run->queue);
+    const vr_status status = fold(run); /* with what the writer could not move to the log and is still in the ring */
+    return status == VR_OK && run->dropped ? vr_run_incomplete(run) : status;
+}
+
+vr_status vr_run_close(vr_run *run)
+{
+    if (!run)
+        return VR_OK;
+    const vr_status status = run->queue ? finish_trace(run) : VR_OK;
+    vr_queue_close(run->queue);
+    vr_sites_free(&run->sites);
+    vr_filter_free(&run->filter);
+    json_decref(run->seeds);
+    pthread_mutex_destroy(&run->lock);
+    free(run->vary);
+    free(run->kernels);
+    free(run->rounding);
+    free(run->journal);
+    free(run->trace);
+    free(run);
+    return status;
+}
+
+bool vr_run_is_recording(const vr_run *run)
+{
+    return run && run->queue && !run->dropped && !vr_run_is_forked(run);
+}
+
+const char *vr_run_trace(const vr_run *run)
+{
+    return run && run->queue ? run->trace : NULL;
+}
+
+vr_status vr_run_step(vr_run *run, uint32_t epoch)
+{
+    if (!run)
+        return VR_OK;
+    if (vr_run_is_forked(run))
+        return vr_run_incomplete(run);
+    pthread_mutex_lock(&run->lock);
+    const uint64_t now = vr_clock();
+    run->step++;
+    run->epoch = epoch;
+    run->step_start = now;
+    vr_status status = VR_OK;
+    if (run->queue) {
+        const vr_frame_step frame = {run->step, now - run->start, epoch, 0};
+        vr_run_put(run, VR_FRAME_STEP, &frame, sizeof frame, NULL, 0);
+        if (run->dropped)
+            status = vr_run_incomplete(run);
+    }
+    vr_thread_number(run);
+    pthread_mutex_unlock(&run->lock);
+    vr_thread_set_mark(run, vr_clock());
+    return status;
+}
+
+void vr_mark(vr_run *run)
+{
+    if (!run || vr_run_is_forked(run))
+        return;
+    if (self.run != run->number) {
+        pthread_mutex_lock(&run->lock);
+        vr_thread_number(run);
+        pthread_mutex_unlock(&run->lock);
+    }
+    vr_thread_set_mark(run, vr_clock());
+}
+
+vr_status vr_run_note(vr_run *run, const char *key, const char *value)
+{
+    if (!run || !run->queue)
+        return VR_OK;
+    if (vr_run_is_forked(run))
+        return vr_run_incomplete(run);
+    const bool fits = key && *key && strlen(key) <= MAX_NOTE && value && strlen(value) <= MAX_NOTE;
+    json_t *note = fits ? json_pack("{s:s}", key, value) : NULL;
+    if (!note)
+        return vr_fail(VR_ERROR_ARGUMENT, "note: key and value must be text in UTF-8, of at most %d bytes", MAX_NOTE);
+    pthread_mutex_lock(&run->lock);
+    vr_run_tell(run, "notes", note);
+    const vr_status status = run->dropped ? vr_run_incomplete(run) : VR_OK;
+    pthread_mutex_unlock(&run->lock);
+    return status;
+}

@@ -1,0 +1,160 @@
+/* capture.h - records a training run, so that it can be compared with another.
+ *
+ *     vr_run *run;
+ *     vr_run_open(&run, NULL);                              // VR_TRACE=run1.h5 and friends say what to do
+ *     init_weights(&net, vr_run_seed(run, "init"));
+ *     for (unsigned epoch = 0; epoch < epochs; epoch++) {
+ *         vr_run_order(run, epoch, n, order);               // the epoch's permutation of the samples
+ *         for (size_t i = 0; i < n; i += batch) {
+ *             vr_run_step(run, epoch);                      // one more step begins, the one before is finished
+ *             ...
+ *             vr_record(run, VR_FORWARD, "conv1", "out", VR_TENSOR(VR_F32, out, batch, 16, 8, 8),
+ *                       "batch/x", "conv1/weight", NULL);
+ *         }
+ *     }
+ *     vr_run_close(run);
+ *
+ * What a run records. A record is a tensor's digest and statistics (and more, by level), with the step, the phase, the
+ * layer, the tensor's name and the names of the tensors it was computed from. From those names `varanalyze diff`
+ * tells the operation that was the first to differ from those that only carried a difference on; so name all inputs.
+ *
+ * Naming inputs: "layer/name", or "phase:layer/name" where two phases use the same name ("gradient:conv1/weight"). It
+ * means the latest record of that name before this one in the same step; for weights and optimizer state, also in the
+ * step just before; for "order/permutation", in the epoch. "seed:PURPOSE" names a seed of vr_run_seed. Layers and names
+ * may not be empty or longer than 255 bytes; a layer may contain '/', a name may not.
+ *
+ * Records before the first vr_run_step belong to step 0, the setup. Training steps count from 1.
+ *
+ * When nothing is to be recorded (no VR_TRACE), or the trace could not be opened, the run still hands out seeds and
+ * orders, and recording does nothing. Every call takes a NULL run: seeds and orders are then those of seed 1, nothing
+ * else is done. A failure of the trace never stops the program: after one, recording does nothing, the trace says from
+ * which step on it is incomplete, and so does vr_run_close.
+ *
+ * Environment (options set in code win):
+ *     VR_TRACE=PATH       where the trace goes; %p becomes the process id, %r the MPI rank
+ *     VR_LEVEL=LEVEL      hash, stats (default), chunks, sample, full
+ *     VR_FILTER=RULES     level by layer, phase and step; see vr_run_options.filter
+ *     VR_SEED=N           the seed all others are derived from (default 1)
+ *     VR_VARY=LIST        which purposes take another seed in each replica: init,order,... (default none)
+ *     VR_REPLICA=N        number of this replica (default: drawn from the system when VR_VARY is not empty)
+ *     VR_KERNELS, VR_ROUNDING   kernel and rounding modes, recorded with the run
+ *     VR_QUEUE=BYTES      size of the queue to the writer thread, with suffix k or M
+ *     VR_ENV=NAMES        further environment variables to keep with the run (OMP_*, GOMP_*, KMP_* and VR_* always are)
+ *
+ * Threads: every call may come from any thread. Crash: see docs/trace-format.md; whatever was recorded when the process
+ * died, by SIGKILL too, is in the trace. A later run on the same path keeps such a trace as PATH.journal.old.
+ */
+#ifndef VARANALYZE_CAPTURE_H
+#define VARANALYZE_CAPTURE_H
+
+#include <varanalyze/tensor.h>
+#include <varanalyze/trace.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vr_run vr_run;
+
+/* Options: zero or NULL leaves the choice to the environment, then to the default. */
+typedef struct vr_run_options {
+    unsigned version;   /* VR_RUN_OPTIONS_VERSION */
+    const char *trace;  /* path of the trace; "" records nothing whatever the environment says */
+    const char *level;  /* as VR_LEVEL */
+    const char *filter; /* rules "[phase:]LAYER=level[/every]", comma-separated, the first that matches a record
+                           decides: "conv*=full/100,gradient:*=hash,debug*=off". LAYER is a glob; every n: steps n, 2n,
+                           ... and the setup */
+    const uint64_t *seed;
+    const char *vary;
+    const uint64_t *replica;
+    const char
+        *kernels; /* as VR_KERNELS: fixed (default), threads, atomic, shuffled, exact, or a name of the program's own */
+    const char *rounding;    /* as VR_ROUNDING: nearest (default), sr, ud, or a name of the program's own */
+    const char *environment; /* as VR_ENV: comma-separated names, '*' at the end of a name allowed */
+    size_t queue_bytes;      /* default 8 MiB, at least 64 KiB */
+    uint32_t sample_values;  /* values kept of a tensor at level sample; default 64 */
+} vr_run_options;
+
+#define VR_RUN_OPTIONS_VERSION 1
+#define VR_RUN_OPTIONS_INIT                                                                                            \
+    {                                                                                                                  \
+        .version = VR_RUN_OPTIONS_VERSION                                                                              \
+    }
+
+/* Begins a run. `*out` is a usable run even when this fails: one that records nothing; it is NULL only with
+ * VR_ERROR_MEMORY. Fails with VR_ERROR_ARGUMENT (an option or variable is malformed) or VR_ERROR_IO (the trace cannot
+ * be created). */
+VR_API vr_status vr_run_open(vr_run **out, const vr_run_options *options);
+
+/* Ends the run, completes the trace and frees the run. An existing file of the trace's name is replaced only now.
+ * VR_ERROR_INCOMPLETE: something could not be recorded; the message says from which step on. VR_ERROR_IO: the trace
+ * could not be completed and stays as PATH.journal, which varanalyze reads all the same. */
+VR_API vr_status vr_run_close(vr_run *run);
+
+/* Whether records go anywhere. */
+VR_API bool vr_run_is_recording(const vr_run *run);
+
+/* The path of the trace, NULL when nothing is recorded. Belongs to the run. */
+VR_API const char *vr_run_trace(const vr_run *run);
+
+/* The seed for a purpose ("init", "order", "dropout", ...): derived from the run's seed, and from the replica's number
+ * where VR_VARY names the purpose. Kept with the trace. */
+VR_API uint64_t vr_run_seed(vr_run *run, const char *purpose);
+
+/* Writes the permutation of 0..n-1 for `epoch` to `order`, from the seed for "order"; records it as input
+ * "order/permutation". */
+VR_API vr_status vr_run_order(vr_run *run, uint32_t epoch, size_t n, uint32_t *order);
+
+/* Finishes the current step and begins the next. A finished step survives any crash. */
+VR_API vr_status vr_run_step(vr_run *run, uint32_t epoch);
+
+/* Records a tensor; the list of names of its inputs ends with NULL. The values are copied or consumed before the call
+ * returns. The time since this thread's previous call to the library counts as the operation's duration. */
+VR_API vr_status vr_record(vr_run *run, vr_phase phase, const char *layer, const char *name, vr_tensor tensor, ...)
+#if defined(__GNUC__)
+    __attribute__((sentinel))
+#endif
+    ;
+
+/* The same with the names in an array. */
+VR_API vr_status vr_record_inputs(vr_run *run, vr_phase phase, const char *layer, const char *name, vr_tensor tensor,
+                                  const char *const *inputs, size_t input_count);
+
+/* Records a number under phase metric, layer "metric": loss, accuracy, learning rate. The value is always kept. */
+VR_API vr_status vr_metric(vr_run *run, const char *name, double value, ...)
+#if defined(__GNUC__)
+    __attribute__((sentinel))
+#endif
+    ;
+
+/* Restarts this thread's clock: what follows, up to the next record, is the operation's duration. */
+VR_API void vr_mark(vr_run *run);
+
+/* What a model said of `count` samples. Only `name`, `count`, `labels` and `predictions` are needed. */
+typedef struct vr_evaluation {
+    const char *name; /* "test", "validation" */
+    size_t count;
+    const int64_t *ids;         /* [count]; NULL: 0 .. count-1 */
+    const int32_t *labels;      /* [count] */
+    const int32_t *predictions; /* [count] */
+    const float *probabilities; /* [count][classes], or NULL */
+    size_t classes;
+    const char *const *group_names; /* [group_count]: columns such as "male", "young" */
+    const int32_t *const *groups;   /* [group_count][count] */
+    size_t group_count;
+    const char *const *inputs; /* names of the tensors it was computed from, as for vr_record */
+    size_t input_count;
+} vr_evaluation;
+
+/* Records an evaluation under phase evaluation, layer `name`: tensors "ids", "labels", "predictions", "probabilities"
+ * and "group:NAME", all with their values whatever the level. */
+VR_API vr_status vr_evaluate(vr_run *run, const vr_evaluation *evaluation);
+
+/* Keeps a word of the program's own with the run: a data set's name, a fault that was injected. `varanalyze diff` names
+ * notes that differ. */
+VR_API vr_status vr_run_note(vr_run *run, const char *key, const char *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
