@@ -1,0 +1,140 @@
+#include "command.h"
+
+#include <errno.h>
+#include <formats/fail.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int va_trouble(void)
+{
+    fprintf(stderr, "varanalyze: %s\n", vr_error());
+    return VA_TROUBLE;
+}
+
+int va_misuse(const va_command *command, const char *format, ...)
+{
+    if (format) {
+        va_list args;
+        va_start(args, format);
+        fprintf(stderr, "varanalyze %s: ", command->name);
+        vfprintf(stderr, format, args);
+        fputc('\n', stderr);
+        va_end(args);
+    }
+    fprintf(stderr, "see 'varanalyze help %s'\n", command->name);
+    return VA_TROUBLE;
+}
+
+vr_status va_format_parse(va_format *out, const char *name)
+{
+    static const char *const names[] = {"text", "json", "csv"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (va_format)i;
+            return VR_OK;
+        }
+    return vr_fail(VR_ERROR_ARGUMENT, "no format is called '%s': text, json or csv", name);
+}
+
+static bool wants_color(void)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
+
+vr_status va_output_open(va_output *out, const char *path)
+{
+    *out = (va_output){.stream = stdout};
+    if (!path || strcmp(path, "-") == 0) {
+        out->color = wants_color();
+        return VR_OK;
+    }
+    out->path = path;
+    struct stat file;
+    const bool in_place = stat(path, &file) == 0 && !S_ISREG(file.st_mode); /* a device, a pipe */
+    if (!in_place && asprintf(&out->aside, "%s.%ld.part", path, (long)getpid()) < 0) {
+        out->aside = NULL;
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
+    }
+    out->stream = fopen(in_place ? path : out->aside, "we");
+    if (!out->stream) {
+        const vr_status status = vr_fail_errno(errno, "%s: cannot create", path);
+        free(out->aside);
+        out->aside = NULL;
+        return status;
+    }
+    return VR_OK;
+}
+
+vr_status va_output_close(va_output *out)
+{
+    const char *name = out->path ? out->path : "standard output";
+    bool fine = !ferror(out->stream) && fflush(out->stream) == 0;
+    int error = errno;
+    if (out->path && fclose(out->stream) != 0 && fine) {
+        fine = false;
+        error = errno;
+    }
+    if (fine && out->aside && rename(out->aside, out->path) != 0) {
+        fine = false;
+        error = errno;
+    }
+    if (!fine && out->aside)
+        unlink(out->aside);
+    free(out->aside);
+    return fine ? VR_OK : vr_fail_errno(error, "%s: cannot write", name);
+}
+
+void va_csv_text(FILE *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+const char *va_shape_text(char out[VA_SHAPE_TEXT], const vr_site *site)
+{
+    int used = snprintf(out, VA_SHAPE_TEXT, "[");
+    for (int i = 0; i < site->rank; i++)
+        used += snprintf(out + used, VA_SHAPE_TEXT - (size_t)used, "%s%" PRId64, i ? "," : "", site->shape[i]);
+    snprintf(out + used, VA_SHAPE_TEXT - (size_t)used, "]");
+    return out;
+}
+
+const char *va_count_text(char out[VA_COUNT_TEXT], uint64_t count)
+{
+    char digits[24];
+    const int n = snprintf(digits, sizeof digits, "%" PRIu64, count);
+    char *to = out;
+    for (int i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = 0;
+    return out;
+}
+
+void va_print_count(FILE *out, uint64_t count, const char *noun)
+{
+    char text[VA_COUNT_TEXT];
+    fprintf(out, "%s %s%s", va_count_text(text, count), noun, count == 1 ? "" : "s");
+}
+
+void va_print_json(FILE *out, const json_t *value)
+{
+    json_dumpf(value, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    fputc('\n', out);
+}
