@@ -1,0 +1,13 @@
+# One package for each library stands beside this one; the default is all of them.
+include(CMakeFindDependencyMacro)
+if(NOT varanalyze_FIND_COMPONENTS)
+    set(varanalyze_FIND_COMPONENTS trace capture)
+endif()
+foreach(component IN LISTS varanalyze_FIND_COMPONENTS)
+    find_package(varanalyze-${component} QUIET CONFIG HINTS ${CMAKE_CURRENT_LIST_DIR}/..)
+    set(varanalyze_${component}_FOUND ${varanalyze-${component}_FOUND})
+    if(varanalyze_FIND_REQUIRED_${component} AND NOT varanalyze_${component}_FOUND)
+        set(varanalyze_FOUND FALSE)
+        set(varanalyze_NOT_FOUND_MESSAGE "no library of varanalyze is called ${component}, or what it needs is missing")
+    endif()
+endforeach()
