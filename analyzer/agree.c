@@ -109,8 +109,10 @@ vr_status va_agree_run(va_agreement **out, vr_trace *const *traces, int runs, co
     all->missing = calloc((size_t)runs, sizeof *all->missing);
     int *value = calloc((size_t)runs, sizeof *value);
     vr_status status = all->group && all->before && all->partings && all->missing && value
-                           ? va_pairing_open(&all->pairing, traces, runs)
+                           ? va_check_ranks(traces, runs)
                            : vr_fail(VR_ERROR_MEMORY, "out of memory");
+    if (status == VR_OK)
+        status = va_pairing_open(&all->pairing, traces, runs);
     const va_batch *batch = NULL;
     if (status == VR_OK)
         all->entities = va_pairing_entities(all->pairing);
@@ -206,11 +208,11 @@ json_t *va_agree_json(const va_agreement *all)
 {
     json_t *runs = json_array();
     for (int i = 0; i < all->runs; i++)
-        json_array_append_new(runs, json_pack("{s:s, s:i, s:I, s:o}", "path", path_of(all, i), "group",
+        json_array_append_new(runs, json_pack("{s:o, s:i, s:I, s:o}", "path", va_json_path(path_of(all, i)), "group",
                                               all->group[i] + 1, "missing", (json_int_t)all->missing[i], "parts",
                                               parting_json(all, &all->partings[i])));
     return json_pack("{s:b, s:i, s:o, s:I, s:I, s:o}", "same", all->groups == 1, "groups", all->groups, "odd",
-                     all->odd < 0 ? json_null() : json_string(path_of(all, all->odd)), "compared",
+                     all->odd < 0 ? json_null() : va_json_path(path_of(all, all->odd)), "compared",
                      (json_int_t)all->compared, "agreed", (json_int_t)all->agreed, "runs", runs);
 }
 

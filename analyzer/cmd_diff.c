@@ -127,7 +127,16 @@ static vr_status render_two(va_output *out, const va_diff *diff, const settings 
         va_diff_csv(out->stream, diff);
     else
         va_diff_text(out->stream, diff, &s->diff, out->color);
-    return va_output_close(out);
+    return va_output_close(out, true);
+}
+
+/* A selection of nothing is a slip of the pen: it must not pass for equality. */
+static vr_status check_selection(const settings *s, bool empty)
+{
+    const va_diff_options *o = &s->diff;
+    if (!empty || (!o->layer && !o->phase && o->first_step == 0 && o->last_step == UINT64_MAX))
+        return VR_OK;
+    return vr_fail(VR_ERROR_ARGUMENT, "no record is selected by the layer, phase and steps that were asked for");
 }
 
 static vr_status diff_two(vr_trace *const *traces, const settings *s, bool *same)
@@ -137,8 +146,9 @@ static vr_status diff_two(vr_trace *const *traces, const settings *s, bool *same
     if (status != VR_OK)
         return status;
     *same = va_diff_is_same(diff);
+    status = check_selection(s, !diff->compared && !diff->one_sided[0] && !diff->one_sided[1]);
     va_output out;
-    if (!s->quiet && (status = va_output_open(&out, s->output)) == VR_OK)
+    if (status == VR_OK && !s->quiet && (status = va_output_open(&out, s->output)) == VR_OK)
         status = render_two(&out, diff, s);
     va_diff_free(diff);
     return status;
@@ -154,7 +164,7 @@ static vr_status render_many(va_output *out, const va_agreement *all, const sett
         va_agree_csv(out->stream, all);
     else
         va_agree_text(out->stream, all, out->color);
-    return va_output_close(out);
+    return va_output_close(out, true);
 }
 
 static vr_status diff_many(vr_trace *const *traces, int runs, const settings *s, bool *same)
@@ -166,8 +176,9 @@ static vr_status diff_many(vr_trace *const *traces, int runs, const settings *s,
     if (status != VR_OK)
         return status;
     *same = all->groups == 1;
+    status = check_selection(s, !all->compared && *same);
     va_output out;
-    if (!s->quiet && (status = va_output_open(&out, s->output)) == VR_OK)
+    if (status == VR_OK && !s->quiet && (status = va_output_open(&out, s->output)) == VR_OK)
         status = render_many(&out, all, s);
     va_agree_free(all);
     return status;
@@ -198,12 +209,15 @@ static int run(int argc, char **argv)
                                             {"tolerance", required_argument, NULL, 't'},
                                             {"format", required_argument, NULL, 'f'},
                                             {"output", required_argument, NULL, 'o'},
+                                            {"help", no_argument, NULL, 'h'},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {NULL, 0, NULL, 0}};
     settings s = {.diff = VA_DIFF_OPTIONS_INIT};
-    for (int c; (c = getopt_long(argc, argv, "al:p:s:t:f:o:q", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "al:p:s:t:f:o:qh", options, NULL)) != -1;) {
         if (c == '?')
             return va_misuse(&va_cmd_diff, NULL);
+        if (c == 'h')
+            return va_help(&va_cmd_diff);
         if (parse_option(&s, c) != VR_OK)
             return va_misuse(&va_cmd_diff, "%s", vr_error());
     }

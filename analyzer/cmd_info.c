@@ -188,9 +188,9 @@ static json_t *trace_json(const vr_trace *trace, json_t *run, const site_use *us
     for (uint64_t i = 0; i < info->site_count; i++)
         json_array_append_new(sites, site_json(trace, &vr_trace_sites(trace)[i], &uses[i]));
     json_t *out =
-        json_pack("{s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:o}", "path", info->path, "closed",
-                  info->closed, "live", info->live, "journal", info->journal, "incomplete", info->incomplete, "records",
-                  (json_int_t)info->record_count, "steps", (json_int_t)info->step_count, "payload_bytes",
+        json_pack("{s:o, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:o}", "path", va_json_path(info->path),
+                  "closed", info->closed, "live", info->live, "journal", info->journal, "incomplete", info->incomplete,
+                  "records", (json_int_t)info->record_count, "steps", (json_int_t)info->step_count, "payload_bytes",
                   (json_int_t)info->payload_bytes, "file_bytes", (json_int_t)info->file_bytes, "damaged_bytes",
                   (json_int_t)info->damaged_bytes, "run", run, "sites", sites);
     if (out && info->incomplete) {
@@ -249,16 +249,21 @@ static vr_status show(FILE *out, const char *path, va_format format, bool first)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"format", required_argument, NULL, 'f'}, {"output", required_argument, NULL, 'o'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+
+                                            {"format", required_argument, NULL, 'f'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {NULL, 0, NULL, 0}};
     va_format format = VA_TEXT;
     const char *path = NULL;
-    for (int c; (c = getopt_long(argc, argv, "f:o:", options, NULL)) != -1;)
+    for (int c; (c = getopt_long(argc, argv, "f:o:h", options, NULL)) != -1;)
         if (c == 'f') {
             if (va_format_parse(&format, optarg) != VR_OK)
                 return va_misuse(&va_cmd_info, "%s", vr_error());
         } else if (c == 'o')
             path = optarg;
+        else if (c == 'h')
+            return va_help(&va_cmd_info);
         else
             return va_misuse(&va_cmd_info, NULL);
     if (optind == argc)
@@ -270,7 +275,7 @@ static int run(int argc, char **argv)
     for (int i = optind; i < argc; i++)
         if (show(out.stream, argv[i], format, i == optind) != VR_OK)
             result = va_trouble();
-    return va_output_close(&out) == VR_OK ? result : va_trouble();
+    return va_output_close(&out, result == VA_SAME) == VR_OK ? result : va_trouble();
 }
 
 const va_command va_cmd_info = {"info", "what a run was, its layers, records, size and completeness", usage, run};

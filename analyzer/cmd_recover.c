@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: varanalyze recover FILE...\n"
+    "usage: varanalyze recover [options] FILE...\n"
     "\n"
     "Completes the trace of a run that was killed: FILE.journal, which the run left, becomes FILE, an HDF5 file\n"
     "with every step that was finished and what was recorded of the last one. Reading a trace does not need\n"
@@ -75,9 +75,12 @@ static vr_status recover(const char *argument, bool force)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"force", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"force", no_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     bool force = false;
-    for (int c; (c = getopt_long(argc, argv, "f", options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "fh", options, NULL)) != -1;) {
+        if (c == 'h')
+            return va_help(&va_cmd_recover);
         if (c != 'f')
             return va_misuse(&va_cmd_recover, NULL);
         force = true;
@@ -88,7 +91,7 @@ static int run(int argc, char **argv)
     for (int i = optind; i < argc; i++)
         if (recover(argv[i], force) != VR_OK)
             result = va_trouble();
-    return result;
+    return va_finish(result);
 }
 
 const va_command va_cmd_recover = {"recover", "complete the trace of a run that was killed", usage, run};

@@ -29,6 +29,18 @@ int va_misuse(const va_command *command, const char *format, ...)
     return VA_TROUBLE;
 }
 
+int va_finish(int result)
+{
+    va_output out = {.stream = stdout};
+    return va_output_close(&out, true) == VR_OK ? result : va_trouble();
+}
+
+int va_help(const va_command *command)
+{
+    fputs(command->usage, stdout);
+    return va_finish(VA_SAME);
+}
+
 vr_status va_format_parse(va_format *out, const char *name)
 {
     static const char *const names[] = {"text", "json", "csv"};
@@ -70,7 +82,7 @@ vr_status va_output_open(va_output *out, const char *path)
     return VR_OK;
 }
 
-vr_status va_output_close(va_output *out)
+vr_status va_output_close(va_output *out, bool keep)
 {
     const char *name = out->path ? out->path : "standard output";
     bool fine = !ferror(out->stream) && fflush(out->stream) == 0;
@@ -79,11 +91,11 @@ vr_status va_output_close(va_output *out)
         fine = false;
         error = errno;
     }
-    if (fine && out->aside && rename(out->aside, out->path) != 0) {
+    if (fine && keep && out->aside && rename(out->aside, out->path) != 0) {
         fine = false;
         error = errno;
     }
-    if (!fine && out->aside)
+    if (!(fine && keep) && out->aside)
         unlink(out->aside);
     free(out->aside);
     return fine ? VR_OK : vr_fail_errno(error, "%s: cannot write", name);
@@ -131,6 +143,20 @@ void va_print_count(FILE *out, uint64_t count, const char *noun)
 {
     char text[VA_COUNT_TEXT];
     fprintf(out, "%s %s%s", va_count_text(text, count), noun, count == 1 ? "" : "s");
+}
+
+json_t *va_json_path(const char *path)
+{
+    json_t *text = json_string(path);
+    if (text)
+        return text;
+    char *copy = strdup(path);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    text = json_string(copy ? copy : "");
+    free(copy);
+    return text;
 }
 
 void va_print_json(FILE *out, const json_t *value)

@@ -22,6 +22,12 @@ int va_trouble(void);
 /* Prints what is wrong with the command line and where help is; VA_TROUBLE. A NULL format: getopt has said it. */
 int va_misuse(const va_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Prints the command's usage; its exit code. */
+int va_help(const va_command *command);
+
+/* Flushes standard output: `result`, or VA_TROUBLE when what was printed could not be written. */
+int va_finish(int result);
+
 typedef enum va_format { VA_TEXT, VA_JSON, VA_CSV } va_format;
 
 vr_status va_format_parse(va_format *out, const char *name);
@@ -37,8 +43,9 @@ typedef struct va_output {
 /* `path` NULL or "-": stdout. */
 vr_status va_output_open(va_output *out, const char *path);
 
-/* Flushes and puts the file in place; fails when anything could not be written, and leaves no file then. */
-vr_status va_output_close(va_output *out);
+/* Flushes and puts the file in place, unless it is not to be kept; fails when anything could not be written, and leaves
+ * no file then. */
+vr_status va_output_close(va_output *out, bool keep);
 
 /* Text as one CSV field. */
 void va_csv_text(FILE *out, const char *text);
@@ -53,6 +60,9 @@ const char *va_count_text(char out[VA_COUNT_TEXT], uint64_t count);
 
 /* "1 record", "1,234 records": the count and its noun. */
 void va_print_count(FILE *out, uint64_t count, const char *noun);
+
+/* A path as a JSON string; bytes that are not UTF-8 become '?'. */
+json_t *va_json_path(const char *path);
 
 /* Prints a JSON value and a newline. */
 void va_print_json(FILE *out, const json_t *value);

@@ -1,4 +1,4 @@
-#include "diff.h"
+#include "diff_inputs.h"
 
 #include <fnmatch.h>
 #include <formats/fail.h>
@@ -8,36 +8,12 @@
 
 #define PIECE_BYTES (1 << 20)
 
-/* What became of an entity when it was last seen. */
-typedef struct state {
-    uint64_t step, order; /* order: of all rows, to find the latest */
-    uint32_t epoch;
-    va_class class;
-    bool seen;
-} state;
-
-/* An input of a site, resolved. */
-typedef struct input {
-    uint32_t entities[VR_PHASE_LAST]; /* those it may mean */
-    int count;
-    const char *seed; /* purpose, or NULL */
-    const char *text;
-    bool keeps_epoch; /* the order of the samples: valid for its epoch */
-} input;
-
-typedef struct site_inputs {
-    input *inputs;
-    uint32_t count;
-    bool ready;
-} site_inputs;
-
 typedef struct walker {
     va_diff *diff;
     const va_diff_options *options;
-    state *states;      /* [entity] */
     uint32_t *layer_of; /* [entity]: index in diff->layers, UINT32_MAX before the first */
-    site_inputs *sites; /* [site of trace 0] */
-    uint64_t order;
+    va_inputs *inputs;
+    bool any; /* something has differed, selected or not */
     const va_batch *batch;
 } walker;
 
@@ -56,138 +32,6 @@ static void *one_more(void *array, size_t count, size_t *room, size_t size)
     if (grown)
         *room = more;
     return grown;
-}
-
-/* ---- inputs ---- */
-
-static void add_candidate(const walker *w, input *in, vr_phase phase, const char *layer, size_t length,
-                          const char *name)
-{
-    const uint32_t entity = va_pairing_find(w->diff->pairing, phase, layer, length, name);
-    if (entity != VA_NO_ENTITY)
-        in->entities[in->count++] = entity;
-}
-
-/* Reads "seed:PURPOSE", "phase:layer/name" or "layer/name". */
-static input resolve(const walker *w, const char *text)
-{
-    input in = {.text = text};
-    if (strncmp(text, "seed:", 5) == 0) {
-        in.seed = text + 5;
-        return in;
-    }
-    const char *slash = strrchr(text, '/'), *colon = strchr(text, ':');
-    if (!slash)
-        return in;
-    char word[16];
-    vr_phase phase = 0;
-    if (colon && colon < slash && (size_t)(colon - text) < sizeof word) {
-        memcpy(word, text, (size_t)(colon - text));
-        word[colon - text] = 0;
-        for (int p = 1; p <= VR_PHASE_LAST; p++)
-            if (strcmp(word, vr_phase_name((vr_phase)p)) == 0)
-                phase = (vr_phase)p;
-    }
-    const char *layer = phase ? colon + 1 : text;
-    for (int p = 1; p <= VR_PHASE_LAST; p++)
-        if (!phase || p == (int)phase)
-            add_candidate(w, &in, (vr_phase)p, layer, (size_t)(slash - layer), slash + 1);
-    in.keeps_epoch = slash - layer == 5 && strcmp(slash - 5, "order/permutation") == 0;
-    return in;
-}
-
-static const site_inputs *inputs_of(walker *w, uint32_t site)
-{
-    site_inputs *all = &w->sites[site];
-    if (all->ready)
-        return all;
-    const vr_site *s = &vr_trace_sites(w->diff->trace[0])[site];
-    all->inputs = calloc(s->input_count + 1, sizeof *all->inputs);
-    if (!all->inputs)
-        return NULL;
-    all->count = s->input_count;
-    for (uint32_t i = 0; i < s->input_count; i++)
-        all->inputs[i] = resolve(w, vr_trace_name(w->diff->trace[0], s->inputs[i]));
-    all->ready = true;
-    return all;
-}
-
-/* The latest state the input can mean, by capture.h's rules of naming; NULL when it was not recorded. */
-static const state *find_state(const walker *w, const input *in)
-{
-    const state *latest = NULL;
-    for (int i = 0; i < in->count; i++) {
-        const state *s = &w->states[in->entities[i]];
-        const vr_phase phase = w->diff->entities[in->entities[i]].phase;
-        const bool carries = phase == VR_WEIGHT || phase == VR_OPTIMIZER;
-        const bool valid =
-            s->seen && (s->step == w->batch->step || (carries && w->batch->step > 0 && s->step == w->batch->step - 1) ||
-                        (in->keeps_epoch && s->epoch == w->batch->epoch));
-        if (valid && (!latest || s->order > latest->order))
-            latest = s;
-    }
-    return latest;
-}
-
-static const char *seed_of(const va_diff *diff, int run, const char *purpose)
-{
-    return json_string_value(json_object_get(json_object_get(diff->run[run], "seeds"), purpose));
-}
-
-static bool same_inputs(const va_diff *diff, const vr_site *const site[2])
-{
-    if (site[0]->input_count != site[1]->input_count)
-        return false;
-    for (uint32_t i = 0; i < site[0]->input_count; i++)
-        if (strcmp(vr_trace_name(diff->trace[0], site[0]->inputs[i]),
-                   vr_trace_name(diff->trace[1], site[1]->inputs[i])))
-            return false;
-    return true;
-}
-
-/* Whether a record without inputs is where something comes in from outside. */
-static bool is_source(const walker *w, const vr_site *site)
-{
-    return site->phase == VR_INPUT ||
-           (w->batch->step == 0 && (site->phase == VR_WEIGHT || site->phase == VR_OPTIMIZER));
-}
-
-/* Classes a differing pair; fills in of the finding why. */
-static vr_status classify(walker *w, uint32_t site_index, va_finding *why)
-{
-    const va_diff *diff = w->diff;
-    if (!same_inputs(diff, why->site)) {
-        why->class = VA_UNEXPLAINED;
-        why->other_inputs = true;
-        return VR_OK;
-    }
-    const site_inputs *all = inputs_of(w, site_index);
-    if (!all)
-        return no_memory();
-    if (all->count == 0) {
-        why->class = is_source(w, why->site[0]) ? VA_ORIGIN : VA_UNEXPLAINED;
-        return VR_OK;
-    }
-    for (uint32_t i = 0; i < all->count; i++) {
-        const input *in = &all->inputs[i];
-        if (in->seed) {
-            const char *a = seed_of(diff, 0, in->seed), *b = seed_of(diff, 1, in->seed);
-            if (!a || !b)
-                why->missing = in->text;
-            else if (strcmp(a, b) != 0)
-                why->seed = in->seed;
-            continue;
-        }
-        const state *s = find_state(w, in);
-        if (s && (s->class == VA_ORIGIN || s->class == VA_PROPAGATED || s->class == VA_UNEXPLAINED)) {
-            why->class = VA_PROPAGATED;
-            return VR_OK;
-        }
-        if (!s || s->class == VA_ONE_SIDED)
-            why->missing = in->text;
-    }
-    why->class = why->missing && !why->seed ? VA_UNEXPLAINED : VA_ORIGIN;
-    return VR_OK;
 }
 
 /* ---- distance ---- */
@@ -245,6 +89,26 @@ static bool same_kind(const vr_site *a, const vr_site *b)
            memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
 }
 
+/* A metric: its value is its minimum. */
+static bool is_known_scalar(const vr_site *site, const vr_trace_record *record)
+{
+    return site->dtype == VR_F64 && site->count == 1 && record->level >= VR_LEVEL_STATS &&
+           record->stats.nan + record->stats.pos_inf + record->stats.neg_inf == 0;
+}
+
+static vr_status judge_scalars(const walker *w, const vr_trace_record *const pair[2], va_distance *distance,
+                               bool *within)
+{
+    const vr_tensor a = VR_SCALAR(VR_F64, &pair[0]->stats.min), b = VR_SCALAR(VR_F64, &pair[1]->stats.min);
+    vr_comparison c;
+    const vr_status status = vr_compare(&c, &a, &b, &w->options->tolerance);
+    if (status == VR_OK) {
+        *distance = distance_of_values(&c);
+        *within = w->options->has_tolerance && c.within == c.count;
+    }
+    return status;
+}
+
 /* How far apart a differing pair is, and whether that is within the tolerance. */
 static vr_status judge(walker *w, const vr_trace_record *const pair[2], const vr_site *const site[2],
                        va_distance *distance, bool *within)
@@ -262,6 +126,8 @@ static vr_status judge(walker *w, const vr_trace_record *const pair[2], const vr
         *within = w->options->has_tolerance && c.within == c.count;
         return VR_OK;
     }
+    if (is_known_scalar(site[0], pair[0]) && is_known_scalar(site[1], pair[1]))
+        return judge_scalars(w, pair, distance, within);
     w->diff->without_values |= w->options->has_tolerance;
     if (pair[0]->level >= VR_LEVEL_STATS && pair[1]->level >= VR_LEVEL_STATS)
         *distance = distance_of_stats(&pair[0]->stats, &pair[1]->stats);
@@ -393,14 +259,16 @@ static vr_status take_different(walker *w, va_finding *why, const vr_trace_recor
                                 bool selected)
 {
     va_diff *diff = w->diff;
-    const vr_status status = classify(w, pair[0]->site, why);
+    const vr_status status = va_inputs_classify(w->inputs, w->batch, pair[0]->site, why);
+    const bool first = !w->any;
+    w->any = true;
     if (status != VR_OK || !selected)
         return status;
     diff->different++;
     diff->origins += why->class == VA_ORIGIN;
     diff->propagated += why->class == VA_PROPAGATED;
     diff->unexplained += why->class == VA_UNEXPLAINED;
-    const bool is_finding = why->class == VA_ORIGIN || (why->class == VA_UNEXPLAINED && !diff->any);
+    const bool is_finding = why->class == VA_ORIGIN || (why->class == VA_UNEXPLAINED && first);
     note_first(w, why->entity, why->class);
     va_layer_summary *layer = summary_of(w, why->entity);
     if (!layer)
@@ -468,7 +336,7 @@ static vr_status take_row(walker *w, size_t row)
         status = take_one_sided(w, entity, pair);
     if (w->diff->entities[entity].phase == VR_INPUT)
         add_rows(w, entity, pair);
-    w->states[entity] = (state){w->batch->step, ++w->order, (pair[0] ? pair[0] : pair[1])->epoch, class, true};
+    va_inputs_note(w->inputs, w->batch, entity, (pair[0] ? pair[0] : pair[1])->epoch, class);
     return status;
 }
 
@@ -501,37 +369,36 @@ static vr_status walk(walker *w)
 
 static vr_status walk_all(va_diff *diff, const va_diff_options *options)
 {
-    const size_t entities = va_pairing_entity_count(diff->pairing),
-                 sites = vr_trace_get_info(diff->trace[0])->site_count;
-    walker w = {.diff = diff, .options = options};
-    w.states = calloc(entities + 1, sizeof *w.states);
-    w.layer_of = malloc((entities + 1) * sizeof *w.layer_of);
-    w.sites = calloc(sites + 1, sizeof *w.sites);
-    vr_status status = w.states && w.layer_of && w.sites ? VR_OK : no_memory();
+    const size_t entities = va_pairing_entity_count(diff->pairing);
+    walker w = {.diff = diff, .options = options, .layer_of = malloc((entities + 1) * sizeof *w.layer_of)};
+    vr_status status = w.layer_of ? va_inputs_open(&w.inputs, diff) : no_memory();
     if (status == VR_OK) {
         memset(w.layer_of, 0xff, (entities + 1) * sizeof *w.layer_of);
         status = walk(&w);
     }
-    for (size_t i = 0; w.sites && i < sites; i++)
-        free(w.sites[i].inputs);
-    free(w.sites);
+    va_inputs_close(w.inputs);
     free(w.layer_of);
-    free(w.states);
     return status;
 }
 
-static vr_status check_ranks(const va_diff *diff)
+/* The MPI rank of a trace, 0 without MPI. */
+static json_int_t rank_of(const vr_trace *trace)
 {
-    json_int_t rank[2];
-    for (int run = 0; run < 2; run++) {
-        const json_t *mpi = json_object_get(diff->run[run], "mpi");
-        rank[run] = json_integer_value(json_object_get(mpi, "rank"));
-    }
-    if (rank[0] == rank[1])
-        return VR_OK;
-    return vr_fail(VR_ERROR_ARGUMENT, "%s is of MPI rank %lld, %s of rank %lld: compare traces of the same rank",
-                   vr_trace_get_info(diff->trace[0])->path, (long long)rank[0], vr_trace_get_info(diff->trace[1])->path,
-                   (long long)rank[1]);
+    json_t *run = json_loads(vr_trace_get_info(trace)->run, 0, NULL);
+    const json_int_t rank = json_integer_value(json_object_get(json_object_get(run, "mpi"), "rank"));
+    json_decref(run);
+    return rank;
+}
+
+vr_status va_check_ranks(vr_trace *const *traces, int runs)
+{
+    for (int i = 1; i < runs; i++)
+        if (rank_of(traces[i]) != rank_of(traces[0]))
+            return vr_fail(VR_ERROR_ARGUMENT,
+                           "%s is of MPI rank %lld, %s of rank %lld: compare traces of the same rank",
+                           vr_trace_get_info(traces[0])->path, (long long)rank_of(traces[0]),
+                           vr_trace_get_info(traces[i])->path, (long long)rank_of(traces[i]));
+    return VR_OK;
 }
 
 vr_status va_diff_run(va_diff **out, vr_trace *a, vr_trace *b, const va_diff_options *options)
@@ -544,7 +411,7 @@ vr_status va_diff_run(va_diff **out, vr_trace *a, vr_trace *b, const va_diff_opt
     for (int run = 0; run < 2; run++)
         diff->run[run] = json_loads(vr_trace_get_info(diff->trace[run])->run, 0, NULL);
     diff->conditions = va_conditions(diff->run[0], diff->run[1]);
-    vr_status status = diff->run[0] && diff->run[1] && diff->conditions ? check_ranks(diff) : no_memory();
+    vr_status status = diff->run[0] && diff->run[1] && diff->conditions ? va_check_ranks(diff->trace, 2) : no_memory();
     if (status == VR_OK)
         status = va_pairing_open(&diff->pairing, diff->trace, 2);
     if (status == VR_OK) {

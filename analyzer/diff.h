@@ -89,7 +89,7 @@ typedef struct va_diff {
     uint64_t compared, different, within; /* within: differ in bits, not beyond the tolerance */
     uint64_t origins, propagated, unexplained, one_sided[2];
     bool any; /* there is a first difference */
-    uint64_t first_step, first_count;
+    uint64_t first_step;
     uint32_t first_epoch, first_entity;
     va_class first_class;
     uint64_t steps[2];    /* recorded */
@@ -111,6 +111,9 @@ typedef struct va_diff {
  * as reading them does. */
 vr_status va_diff_run(va_diff **out, vr_trace *a, vr_trace *b, const va_diff_options *options);
 void va_diff_free(va_diff *diff);
+
+/* Refuses traces of different MPI ranks, whose samples differ by design, with VR_ERROR_ARGUMENT. */
+vr_status va_check_ranks(vr_trace *const *traces, int runs);
 
 /* Fills in cause and evidence of every finding (diff_cause.c). */
 vr_status va_diff_explain(va_diff *diff);

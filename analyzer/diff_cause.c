@@ -21,6 +21,12 @@ __attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
     return out;
 }
 
+static bool same_kind(const vr_site *a, const vr_site *b)
+{
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
+}
+
 /* ---- what the runs were ---- */
 
 /* Differs in every pair of runs and explains nothing. */
@@ -119,6 +125,10 @@ static void print_name(FILE *out, const char *path)
         const char *path, *name;
     } names[] = {{"host.cpu", "the CPU"},
                  {"host.name", "the machine"},
+                 {"host.kernel", "the system's kernel"},
+                 {"host.cpus", "the number of CPUs"},
+                 {"libraries.varanalyze", "the version of the capture library"},
+                 {"libraries.varanalyze_compiler", "the compiler of the capture library"},
                  {"program.digest", "the build of the program"},
                  {"program.command", "the command"},
                  {"libraries.loaded", "a library"},
@@ -145,7 +155,7 @@ static void print_name(FILE *out, const char *path)
 static void print_value(FILE *out, const json_t *value)
 {
     if (json_is_string(value))
-        fprintf(out, "\"%.60s\"", json_string_value(value));
+        fprintf(out, "\"%.60s%s\"", json_string_value(value), strlen(json_string_value(value)) > 60 ? "..." : "");
     else if (json_is_integer(value))
         fprintf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else
@@ -218,8 +228,8 @@ static void explain_input(const va_diff *diff, va_finding *f)
         f->cause = seed ? strdup(seed) : NULL;
     else {
         f->certainty = VA_CAUSE_LIKELY;
-        f->cause = text("other samples: over epoch %u the rows themselves differ%s%s", f->rows_epoch, seed ? "; " : "",
-                        seed ? seed : "");
+        f->cause = text("other samples, or not all recorded: the rows recorded over epoch %u are not the same%s%s",
+                        f->rows_epoch, seed ? "; " : "", seed ? seed : "");
     }
     free(seed);
 }
@@ -329,6 +339,10 @@ static void print_values(FILE *out, const va_diff *diff, const va_finding *f)
         fprintf(out, " (%.9g and %.9g)", value[0], value[1]);
     if (count == 1 && c.count - c.equal == 1)
         fprintf(out, ": one bit, number %d", highest);
+    if (c.nan_mismatch)
+        fprintf(out, "; %" PRId64 " NaN in one run only", c.nan_mismatch);
+    if (c.inf_mismatch)
+        fprintf(out, "; %" PRId64 " infinite in one run only, or of other sign", c.inf_mismatch);
 }
 
 static void print_chunks(FILE *out, const va_diff *diff, const va_finding *f)
@@ -371,12 +385,10 @@ static char *evidence(const va_diff *diff, const va_finding *f)
     FILE *stream = open_memstream(&out, &size);
     if (!stream)
         return NULL;
-    const uint8_t level = f->record[0].level < f->record[1].level ? f->record[0].level : f->record[1].level;
-    const bool same_kind = f->site[0]->dtype == f->site[1]->dtype && f->site[0]->count == f->site[1]->count &&
-                           f->site[0]->rank == f->site[1]->rank;
-    if (!same_kind)
-        fputs("type or shape differs", stream);
-    else if (level == VR_LEVEL_FULL)
+    uint8_t level = f->record[0].level < f->record[1].level ? f->record[0].level : f->record[1].level;
+    if (!same_kind(f->site[0], f->site[1]))
+        level = VR_LEVEL_HASH;
+    if (level == VR_LEVEL_FULL)
         print_values(stream, diff, f);
     else if (level >= VR_LEVEL_CHUNKS && vr_site_chunks(f->site[0]) > 1)
         print_chunks(stream, diff, f);
@@ -396,7 +408,10 @@ vr_status va_diff_explain(va_diff *diff)
         const vr_phase phase = diff->entities[f->entity].phase;
         if (f->class == VA_UNEXPLAINED)
             explain_gap(diff, f);
-        else if (phase == VR_INPUT)
+        else if (!same_kind(f->site[0], f->site[1])) {
+            f->certainty = VA_CAUSE_KNOWN;
+            f->cause = strdup("the two runs make it of another type or shape");
+        } else if (phase == VR_INPUT)
             explain_input(diff, f);
         else if (f->seed || f->site[0]->input_count == 0)
             explain_source(diff, f);

@@ -60,8 +60,9 @@ static void print_verdict(FILE *out, const va_diff *d, bool color)
         print_where(out, d, d->first_entity, d->first_step, d->first_epoch);
         fputc('\n', out);
     } else {
+        fputs("what both have is the same (", out);
         va_print_count(out, d->compared, "record");
-        fputs(" that both have are the same\n", out);
+        fputs(")\n", out);
     }
 }
 
@@ -100,7 +101,7 @@ static void print_inputs(FILE *out, const va_diff *d, const va_finding *f)
     fputs("      inputs: ", out);
     for (uint32_t i = 0; i < site->input_count; i++)
         fprintf(out, "%s%s", i ? ", " : "", vr_trace_name(d->trace[0], site->inputs[i]));
-    fputs(f->seed ? "\n" : " (equal)\n", out);
+    fputs(f->seed ? "\n" : d->within ? " (equal, or within the tolerance)\n" : " (equal)\n", out);
 }
 
 static void print_head(FILE *out, const va_diff *d, const va_finding *f)
@@ -116,7 +117,7 @@ static void print_head(FILE *out, const va_diff *d, const va_finding *f)
     else
         fprintf(out, ", step %" PRIu64 " (epoch %u)", f->step, f->epoch);
     if (f->count > 1)
-        fprintf(out, " and %" PRIu64 " more, to step %" PRIu64, f->count - 1, f->last_step);
+        fprintf(out, ", and %" PRIu64 " more up to step %" PRIu64, f->count - 1, f->last_step);
     fputc('\n', out);
 }
 
@@ -180,17 +181,19 @@ static void print_layers(FILE *out, const va_diff *d)
     bool bounded = false;
     for (size_t i = 0; i < d->layer_count; i++)
         width = strlen(d->layers[i].layer) > width ? strlen(d->layers[i].layer) : width;
-    fprintf(out, "\n%-*s  %-10s  %9s  %9s  %10s  %9s  %9s  %9s\n", (int)width, "layer", "phase", "records", "differ",
-            "first step", "there", "largest", "last");
+    fprintf(out, "\n%-*s  %-10s  %9s  %9s  %8s  %10s  %9s  %9s  %9s\n", (int)width, "layer", "phase", "records",
+            "differ", "one side", "first step", "there", "largest", "last");
     for (size_t i = 0; i < d->layer_count; i++) {
         const va_layer_summary *l = &d->layers[i];
-        char records[VA_COUNT_TEXT], differ[VA_COUNT_TEXT], first[32] = "-", there[32], largest[32], last[32];
+        char records[VA_COUNT_TEXT], differ[VA_COUNT_TEXT], one_sided[VA_COUNT_TEXT], first[32] = "-", there[32],
+                                                                                      largest[32], last[32];
         if (l->different)
             snprintf(first, sizeof first, "%" PRIu64, l->first_step);
         bounded |= l->largest.relative >= 0 && !l->largest.exact;
-        fprintf(out, "%-*s  %-10s  %9s  %9s  %10s  %9s  %9s  %9s\n", (int)width, l->layer, vr_phase_name(l->phase),
-                va_count_text(records, l->compared), va_count_text(differ, l->different), first,
-                distance_text(there, l->first), distance_text(largest, l->largest), distance_text(last, l->last));
+        fprintf(out, "%-*s  %-10s  %9s  %9s  %8s  %10s  %9s  %9s  %9s\n", (int)width, l->layer, vr_phase_name(l->phase),
+                va_count_text(records, l->compared), va_count_text(differ, l->different),
+                va_count_text(one_sided, l->one_sided[0] + l->one_sided[1]), first, distance_text(there, l->first),
+                distance_text(largest, l->largest), distance_text(last, l->last));
     }
     fputs("there, largest, last: ||a-b|| / max(||a||, ||b||) at the first differing step, at most, at the last", out);
     fputs(bounded ? "; >= is a bound from statistics\n" : "\n", out);
@@ -226,7 +229,7 @@ void va_diff_text(FILE *out, const va_diff *d, const va_diff_options *options, b
         if (d->unexplained) {
             fputs(", ", out);
             va_print_count(out, d->unexplained, "record");
-            fputs(" whose inputs were not all recorded", out);
+            fputs(" of which the traces do not tell: inputs not named, or not recorded", out);
         }
         fputc('\n', out);
     }
@@ -300,8 +303,9 @@ static json_t *difference_json(const va_diff *d, const va_difference *x)
 static json_t *side_json(const va_diff *d, int run)
 {
     const vr_trace_info *info = vr_trace_get_info(d->trace[run]);
-    return json_pack("{s:s, s:I, s:I, s:b, s:b}", "path", info->path, "steps", (json_int_t)d->steps[run], "only_here",
-                     (json_int_t)d->one_sided[run], "closed", info->closed, "incomplete", info->incomplete);
+    return json_pack("{s:o, s:I, s:I, s:b, s:b}", "path", va_json_path(info->path), "steps", (json_int_t)d->steps[run],
+                     "only_here", (json_int_t)d->one_sided[run], "closed", info->closed, "incomplete",
+                     info->incomplete);
 }
 
 json_t *va_diff_json(const va_diff *d)

@@ -47,17 +47,14 @@ static int help(const char *name)
     if (name && !command)
         return unknown(name);
     if (command)
-        fputs(command->usage, stdout);
-    else
-        print_help(stdout);
-    return fflush(stdout) == 0 ? VA_SAME : VA_TROUBLE;
+        return va_help(command);
+    print_help(stdout);
+    return va_finish(VA_SAME);
 }
 
 static int run(const va_command *command, int argc, char **argv)
 {
     char name[64];
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return help(command->name);
     snprintf(name, sizeof name, "varanalyze %s", command->name);
     argv[0] = name;
     return command->run(argc, argv);
@@ -73,7 +70,7 @@ int main(int argc, char **argv)
         return help(argc > 2 ? argv[2] : NULL);
     if (strcmp(argv[1], "--version") == 0) {
         puts("varanalyze " VR_VERSION);
-        return VA_SAME;
+        return va_finish(VA_SAME);
     }
     const va_command *command = find(argv[1]);
     return command ? run(command, argc - 1, argv + 1) : unknown(argv[1]);

@@ -368,13 +368,21 @@ INLINE void add(sums *s, const char *at, term t)
         s->part[k] += term_of(at + k * WIDTH * size_of(t.dtype), t);
 }
 
-/* Adds n elements, a multiple of LANES. Has the cache fetch what starts at `next`, half as long. */
+/* Has the cache fetch a line of the chunk at `next` for every 128 bytes that are read of this one: half of it. A line
+ * of each of 16 pages in turn, which is faster than page by page. There need not be a next chunk. */
+INLINE void fetch(const char *next, size_t at)
+{
+    if (at % 128 == 0)
+        __builtin_prefetch(next + at / 128 % 16 * 4096 + at / 2048 * 64, 0, 2);
+}
+
+/* Adds n elements, a multiple of LANES. */
 INLINE void add_all(sums *s, const char *x, size_t n, term t, const char *next)
 {
     const size_t size = size_of(t.dtype);
     sums lanes = *s;
     for (size_t at = 0; at < n * size; at += LANES * size) {
-        __builtin_prefetch(next + at / 2, 0, 2);
+        fetch(next, at);
         add(&lanes, x + at, t);
     }
     *s = lanes;
@@ -408,7 +416,7 @@ INLINE double add_rest(const sums *s, const char *at, size_t n, term t)
         extrema##N extrema = start##N();                                                                               \
         sums lanes = {0};                                                                                              \
         for (size_t at = 0; at < n * size; at += STEP * size) {                                                        \
-            __builtin_prefetch(next + at / 2, 0, 2);                                                                   \
+            fetch(next, at);                                                                                           \
             for (size_t k = 0; k < STEP * size; k += LANES * size)                                                     \
                 add(&lanes, x + at + k, t);                                                                            \
             for (size_t k = 0; k < STEP * size; k += VECTOR_BYTES)                                                     \
@@ -517,7 +525,7 @@ INLINE double second_pass(const char *x, size_t n, term t)
 {
     const size_t size = size_of(t.dtype), whole = n - n % LANES;
     sums sum = {0};
-    add_all(&sum, x, whole, t, x + n * size + n * size / 2);
+    add_all(&sum, x, whole, t, x + n * size + 2048);
     return add_rest(&sum, x + whole * size, n - whole, t);
 }
 

@@ -9,7 +9,10 @@
     void vr_stats_##isa(vr_stats *out, const void *elements, vr_dtype dtype, size_t n);                                \
     void vr_compare_##isa(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,                  \
                           const vr_tolerance *tolerance);
-#define KERNELS(isa) {#isa, vr_digest_##isa, vr_stats_##isa, vr_compare_##isa}
+#define KERNELS(isa)                                                                                                   \
+    {                                                                                                                  \
+#isa, vr_digest_##isa, vr_stats_##isa, vr_compare_##isa                                                        \
+    }
 
 DECLARE(baseline)
 
@@ -24,8 +27,8 @@ static bool has_baseline(void)
 DECLARE(avx2)
 DECLARE(avx512)
 
-/* The features of x86-64-v3 and v4 (x86-64 psABI). Not every compiler's __builtin_cpu_supports knows those of v3 that are
- * asked of cpuid; that the system saves the registers follows from the others. */
+/* The features of x86-64-v3 and v4 (x86-64 psABI). Not every compiler's __builtin_cpu_supports knows those of v3 that
+ * are asked of cpuid; that the system saves the registers follows from the others. */
 static bool has_avx2(void)
 {
     unsigned a, b, c = 0, d, extended = 0;

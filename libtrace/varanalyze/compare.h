@@ -14,7 +14,8 @@
 extern "C" {
 #endif
 
-/* When two elements count as the same beyond equal bits: any of the conditions that is set holds. */
+/* When two elements count as the same beyond equal bits: any of the conditions that is set holds. The absolute and the
+ * relative one hold of finite elements only. */
 typedef struct vr_tolerance {
     double absolute; /* |a - b| <= absolute; unset: negative */
     double relative; /* |a - b| <= relative * max(|a|, |b|); unset: negative */
@@ -37,11 +38,11 @@ typedef struct vr_comparison {
     int64_t first;        /* row-major index of the first element not within the tolerance; -1: none */
     int64_t nan_mismatch; /* NaN on one side only */
     int64_t nan_both;     /* NaN on both sides */
-    int64_t inf_mismatch; /* infinite on one side only, or of other sign */
+    int64_t inf_mismatch; /* infinite on one side only (and no NaN on the other), or of other sign */
     int64_t sign_flips;   /* both neither zero nor NaN, and of other sign */
     double max_abs;       /* max |a - b| over pairs of finite elements */
-    double mean_abs;
-    double max_rel; /* max |a - b| / max(|a|, |b|), 0 where both are 0; pairs of finite elements */
+    double mean_abs;      /* here and in mean_rel, equal infinities count as 0 apart */
+    double max_rel;       /* max |a - b| / max(|a|, |b|), 0 where both are 0; pairs of finite elements */
     double mean_rel;
     double diff_l2;                /* sqrt(sum (a - b)^2) over pairs of finite elements */
     double a_l2, b_l2;             /* over the same pairs */
@@ -52,8 +53,9 @@ typedef struct vr_comparison {
 
 /* Compares any two views of the same type, rank and shape; the strides may differ. `tolerance` may be NULL. Sums are in
  * double precision, in the same fixed order as vr_stats: neither threads nor instruction set change a bit. Differences
- * of i64 and u64 are of the values rounded to double; their ULP distance is exact. Fails with VR_ERROR_SHAPE or as
- * vr_tensor_check. */
+ * of i64 and u64 are of the values rounded to double; their ULP distance is exact. A difference or a square too large
+ * for a double gives Inf, and the cosine is then NaN. Fails with VR_ERROR_SHAPE, VR_ERROR_MEMORY or as vr_tensor_check.
+ */
 VR_API vr_status vr_compare(vr_comparison *out, const vr_tensor *a, const vr_tensor *b, const vr_tolerance *tolerance);
 
 /* Two comparisons of consecutive parts as one: `b`'s elements follow `a`'s. */
