@@ -129,7 +129,7 @@ static int write_some(vr_queue *queue, uint64_t tail, uint64_t head)
 static uint64_t pending(const vr_queue *queue)
 {
     return atomic_load_explicit(&queue->header->head, memory_order_acquire) -
-           atomic_load_explicit(&queue->header->tail, memory_order_relaxed);
+           atomic_load_explicit(&queue->header->tail, memory_order_acquire);
 }
 
 /* The writer. A quarter of the ring is worth a write; until then what the ring holds is safe where it is. */
@@ -285,7 +285,8 @@ static void copy_in(vr_queue *queue, uint64_t position, const void *bytes, size_
 {
     const uint64_t start = position % queue->ring_bytes, room = queue->ring_bytes - start;
     const size_t first = size < room ? size : room;
-    memcpy(queue->ring + start, bytes, first);
+    if (size > 0)
+        memcpy(queue->ring + start, bytes, first);
     if (size > first)
         memcpy(queue->ring, (const uint8_t *)bytes + first, size - first);
 }

@@ -4,9 +4,13 @@
  * Extrema are of the elements' codes, as integers. Both take all elements for finite and none for tiny; a chunk whose
  * extrema tell otherwise is counted, and if need be done again with masks.
  *
- * Vectors are of 32 bytes even with AVX-512: on Zen 4, conversions and additions of doubles are faster so.
+ * Vectors are of 32 bytes even with AVX-512: on Zen 4, conversions of doubles are faster so, and the hash of what is
+ * not in the cache.
  */
 #define XXH_INLINE_ALL
+#ifdef __AVX2__
+#define XXH_VECTOR XXH_AVX2
+#endif
 #include <xxhash.h>
 
 #include "isa.h"

@@ -10,9 +10,8 @@
 
 /* A running comparison is a vr_comparison with sums in place of means, norms and cosine (see isa.h). The sums of chunks
  * are added in the tree of digest.h: a part is a run of 2^k chunks, a whole subtree, that one thread takes. */
-#define PARALLEL_CHUNKS 32 /* 2 MiB; below, threads cost more than they save */
-#define PART_CHUNKS     16
-#define MAX_PARTS       1024
+#define PART_CHUNKS 16
+#define MAX_PARTS   1024
 
 typedef struct work {
     const vr_kernels *kernels;
@@ -151,7 +150,7 @@ static vr_status compare_all(vr_comparison *out, const work *task, int64_t chunk
     while ((chunks - 1) / length >= MAX_PARTS)
         length *= 2;
     const int64_t n = (chunks - 1) / length + 1;
-    const bool parallel = chunks >= PARALLEL_CHUNKS && !omp_in_parallel();
+    const bool parallel = vr_worth_threads((uint64_t)chunks * VR_CHUNK_BYTES);
     const int threads = parallel ? omp_get_max_threads() : 1;
     const bool packed = task->a_packed && task->b_packed;
     vr_comparison *parts = malloc((size_t)n * sizeof *parts);
@@ -160,12 +159,16 @@ static vr_status compare_all(vr_comparison *out, const work *task, int64_t chunk
     if (ready) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (parallel)
         for (int64_t i = 0; i < n; i++) {
+            const vr_float_env outer = vr_float_enter();
             const int64_t rest = chunks - i * length;
             compare_chunks(&parts[i], task, room ? &room[omp_get_thread_num()] : NULL, i * length,
                            rest < length ? rest : length);
+            vr_float_leave(outer);
         }
+        const vr_float_env outer = vr_float_enter();
         add_parts(parts, n);
         finish(&parts[0]);
+        vr_float_leave(outer);
         *out = parts[0];
     }
     free(room);

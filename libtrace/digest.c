@@ -6,7 +6,6 @@
 #include "fail.h"
 #include "isa.h"
 
-#include <fenv.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -14,11 +13,9 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks are hashed as they lie in memory");
 
-/* Chunks that a thread takes at a time, a power of two; groups whose results are kept until they are added in order;
- * bytes from which several threads are worth their start. */
-#define GROUP          16
-#define ROUND          1024
-#define PARALLEL_BYTES (4 << 20)
+/* Chunks that a thread takes at a time, a power of two; groups whose results are kept until they are added in order. */
+#define GROUP 16
+#define ROUND 1024
 
 /* A tensor to be measured: whether with statistics, and where its elements are. */
 typedef struct source {
@@ -133,6 +130,8 @@ static vr_digest measure_chunk(vr_stats *stats, const source *from, int64_t numb
 {
     const size_t at = (size_t)number * VR_CHUNK_BYTES, left = from->bytes - at;
     const size_t size = left < VR_CHUNK_BYTES ? left : VR_CHUNK_BYTES;
+    if (size == 0)
+        return measure_bytes(stats, from, "", 0); /* without data */
     if (from->contiguous)
         return measure_bytes(stats, from, (const char *)from->tensor->data + at, size);
     return measure_packed(stats, from, at, size);
@@ -167,20 +166,6 @@ static void add_group(summary *to, const source *from, const group *part)
         tree_add(&to->stats, &part->stats);
 }
 
-static bool worth_threads(size_t bytes)
-{
-    return bytes >= PARALLEL_BYTES && omp_get_max_threads() > 1 && !omp_in_parallel();
-}
-
-/* The caller may have other ideas about rounding, subnormals and traps; the statistics have none. */
-static fenv_t enter_default_environment(void)
-{
-    fenv_t outer;
-    fegetenv(&outer);
-    fesetenv(FE_DFL_ENV);
-    return outer;
-}
-
 static void measure_serially(summary *to, const source *from)
 {
     group part;
@@ -194,11 +179,11 @@ static void measure_round(group *out, const source *from, int64_t first, int64_t
 {
 #pragma omp parallel
     {
-        const fenv_t outer = enter_default_environment();
+        const vr_float_env outer = vr_float_enter();
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < count; i++)
             measure_group(&out[i], from, first + i);
-        fesetenv(&outer);
+        vr_float_leave(outer);
     }
 }
 
@@ -225,7 +210,7 @@ static vr_status measure_many(vr_digest *digest, vr_stats *stats, vr_digest *dig
     total.stats.depth = 0;
     total.stats.parts = 0;
     XXH3_128bits_reset(&total.state);
-    if (worth_threads(from->bytes))
+    if (vr_worth_threads(from->bytes))
         status = measure_by_threads(&total, from);
     else
         measure_serially(&total, from);
@@ -261,14 +246,14 @@ vr_status vr_measure(vr_digest *digest, vr_stats *stats, vr_digest *chunks, cons
         return status;
 
     const source from = source_of(tensor, stats);
-    const fenv_t outer = enter_default_environment();
+    const vr_float_env outer = vr_float_enter();
     if (from.chunks > 1)
         status = measure_many(digest, stats, chunks, &from);
     else
         *digest = measure_chunk(stats, &from, 0);
     if (stats && status == VR_OK)
         set_l2(stats);
-    fesetenv(&outer);
+    vr_float_leave(outer);
     if (chunks && from.chunks == 1)
         *chunks = *digest;
     return status;
@@ -317,7 +302,7 @@ vr_status vr_digest_rows(vr_digest *out, const vr_tensor *tensor)
         return VR_OK;
     }
     *out = (vr_digest){0, 0};
-    if (!worth_threads(from.bytes)) {
+    if (!vr_worth_threads(from.bytes)) {
         for (int64_t row = 0; row < rows; row++)
             *out = vr_digest_add(*out, digest_row(&from, (size_t)row * row_bytes, row_bytes));
         return VR_OK;

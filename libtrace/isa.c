@@ -1,6 +1,8 @@
 #include "isa.h"
 
+#include <omp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,4 +86,25 @@ const vr_kernels *vr_kernels_best(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, choose);
     return best;
+}
+
+/* Starting threads takes microseconds, or milliseconds where they have no core of their own. */
+#define PARALLEL_BYTES (4 << 20)
+
+static atomic_bool is_child;
+
+static void note_child(void)
+{
+    is_child = true;
+}
+
+/* At load time, since the fork may come before the first tensor. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, note_child);
+}
+
+bool vr_worth_threads(uint64_t bytes)
+{
+    return bytes >= PARALLEL_BYTES && !is_child && omp_get_max_threads() > 1 && !omp_in_parallel();
 }

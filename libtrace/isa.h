@@ -6,8 +6,13 @@
 #ifndef VR_ISA_H
 #define VR_ISA_H
 
+#include <fenv.h>
 #include <varanalyze/compare.h>
 #include <varanalyze/digest.h>
+
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
 
 typedef struct vr_kernels {
     const char *name;
@@ -26,5 +31,43 @@ const vr_kernels *vr_kernels_best(void);
 
 /* The kernels of a name, NULL when the machine or the build has none: for tests and benchmarks. */
 const vr_kernels *vr_kernels_named(const char *name);
+
+/* Whether so many bytes are worth a parallel region here: not for few, not within one, and never in a forked child,
+ * whose OpenMP threads stayed with the parent: it would wait for them forever. */
+bool vr_worth_threads(uint64_t bytes);
+
+/* The caller may have other ideas about rounding, subnormals and traps; what is measured has none. Every thread enters
+ * the default floating-point environment and leaves it again. */
+#ifdef __SSE2__
+typedef unsigned vr_float_env; /* all arithmetic is SSE's; fegetenv would save the x87 as well, which takes longer than
+                                  a small tensor */
+
+static inline vr_float_env vr_float_enter(void)
+{
+    const vr_float_env outer = _mm_getcsr();
+    _mm_setcsr(0x1f80);
+    return outer;
+}
+
+static inline void vr_float_leave(vr_float_env outer)
+{
+    _mm_setcsr(outer);
+}
+#else
+typedef fenv_t vr_float_env;
+
+static inline vr_float_env vr_float_enter(void)
+{
+    vr_float_env outer;
+    fegetenv(&outer);
+    fesetenv(FE_DFL_ENV);
+    return outer;
+}
+
+static inline void vr_float_leave(vr_float_env outer)
+{
+    fesetenv(&outer);
+}
+#endif
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <isa.h>
@@ -279,6 +281,25 @@ static void nested(void **state)
         assert_digests(got[i], wanted);
 }
 
+/* A forked child has none of the OpenMP threads that the parent started: it must not wait for them. */
+static void forked(void **state)
+{
+    (void)state;
+    const vr_tensor large = VR_TENSOR(VR_U8, bytes, LARGE);
+    vr_digest wanted;
+    omp_set_num_threads(2);
+    assert_int_equal(vr_digest_tensor(&wanted, &large), VR_OK);
+    const pid_t child = fork();
+    if (child == 0) {
+        vr_digest got;
+        alarm(60);
+        _exit(vr_digest_tensor(&got, &large) == VR_OK && vr_digest_equal(got, wanted) ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,7 +307,7 @@ int main(void)
         cmocka_unit_test(strides),    cmocka_unit_test(failures),
         cmocka_unit_test(rows),       cmocka_unit_test(hexadecimal),
         cmocka_unit_test(vectors),    cmocka_unit_test(nested),
-        cmocka_unit_test(very_large),
+        cmocka_unit_test(very_large), cmocka_unit_test(forked),
     };
     return cmocka_run_group_tests(tests, make_bytes, free_bytes);
 }
