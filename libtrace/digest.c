@@ -13,9 +13,10 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "chunks are hashed as they lie in memory");
 
-/* Chunks that a thread takes at a time, a power of two; groups whose results are kept until they are added in order. */
-#define GROUP 16
-#define ROUND 1024
+/* Chunks that a thread takes at a time, a power of two (few, so that each thread gets those it has just computed);
+ * groups whose results are kept until they are added in order. */
+#define GROUP 2
+#define ROUND 4096
 
 /* A tensor to be measured: whether with statistics, and where its elements are. */
 typedef struct source {
@@ -180,7 +181,7 @@ static void measure_round(group *out, const source *from, int64_t first, int64_t
 #pragma omp parallel
     {
         const vr_float_env outer = vr_float_enter();
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (int64_t i = 0; i < count; i++)
             measure_group(&out[i], from, first + i);
         vr_float_leave(outer);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DECLARE(isa)                                                                                                   \
     vr_digest vr_digest_##isa(const void *bytes, size_t size);                                                         \
@@ -88,9 +89,12 @@ const vr_kernels *vr_kernels_best(void)
     return best;
 }
 
-/* Starting threads takes microseconds, or milliseconds where they have no core of their own. */
-#define PARALLEL_BYTES (4 << 20)
+/* Bytes from which threads save more than they cost: microseconds where they spin between parallel regions, more than a
+ * small tensor takes where they sleep. */
+#define PARALLEL_BYTES_SPINNING (256 << 10)
+#define PARALLEL_BYTES_SLEEPING (4 << 20)
 
+static uint64_t parallel_bytes = PARALLEL_BYTES_SPINNING;
 static atomic_bool is_child;
 
 static void note_child(void)
@@ -99,12 +103,15 @@ static void note_child(void)
 }
 
 /* At load time, since the fork may come before the first tensor. */
-__attribute__((constructor)) static void watch_forks(void)
+__attribute__((constructor)) static void prepare(void)
 {
+    const char *policy = getenv("OMP_WAIT_POLICY");
+    if (policy && strcasecmp(policy, "passive") == 0)
+        parallel_bytes = PARALLEL_BYTES_SLEEPING;
     pthread_atfork(NULL, NULL, note_child);
 }
 
 bool vr_worth_threads(uint64_t bytes)
 {
-    return bytes >= PARALLEL_BYTES && !is_child && omp_get_max_threads() > 1 && !omp_in_parallel();
+    return bytes >= parallel_bytes && !is_child && omp_get_max_threads() > 1 && !omp_in_parallel();
 }

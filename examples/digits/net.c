@@ -6,7 +6,7 @@
 #include <string.h>
 #include <varanalyze/random.h>
 
-enum { CONV1_CHANNELS = 24, CONV2_CHANNELS = 48, DENSE1_UNITS = 96 };
+enum { CONV1_CHANNELS = 32, CONV2_CHANNELS = 64, DENSE1_UNITS = 96 };
 
 static void describe_activation(network *net, net_layer layer, const char *name, int rank, int64_t h, int64_t w,
                                 int64_t c)

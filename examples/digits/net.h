@@ -1,6 +1,6 @@
 /* net.h - a small convolutional network for images of one channel.
  *
- *     conv1 (1 to 24) conv2 (24 to 48) pool dense1 (to 96) dense2 (to classes) softmax, and the loss
+ *     conv1 (1 to 32) conv2 (32 to 64) pool dense1 (to 96) dense2 (to classes) softmax, and the loss
  *
  * conv1, conv2 and dense1 are rectified: their `out` is max(..., 0), and their `grad` is by what was there before.
  *
