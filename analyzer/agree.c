@@ -15,8 +15,7 @@ static bool same_record(const va_agreement *all, int x, const vr_trace_record *a
     if (!a || !b)
         return !a && !b;
     const vr_site *s = &vr_trace_sites(all->traces[x])[a->site], *t = &vr_trace_sites(all->traces[y])[b->site];
-    return vr_digest_equal(a->digest, b->digest) && s->dtype == t->dtype && s->rank == t->rank &&
-           memcmp(s->shape, t->shape, (size_t)s->rank * sizeof *s->shape) == 0;
+    return vr_digest_equal(a->digest, b->digest) && va_same_kind(s, t);
 }
 
 /* Splits the groups by a row: runs stay together only while they are the same. */

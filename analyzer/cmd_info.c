@@ -81,7 +81,7 @@ static void print_words(FILE *out, const char *label, const json_t *words, const
     if (json_array_size(words) == 0)
         return;
     fprintf(out, "  %-11s ", label);
-    json_array_foreach(words, i, word)
+    json_array_foreach (words, i, word)
         fprintf(out, "%s%s", i ? between : "", json_string_value(word) ? json_string_value(word) : "?");
     fputc('\n', out);
 }
@@ -90,8 +90,7 @@ static void print_map(FILE *out, const char *label, const json_t *map)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)map, key, value)
-    {
+    json_object_foreach ((json_t *)map, key, value) {
         fprintf(out, "  %-11s %s = %s\n", label, key, json_string_value(value) ? json_string_value(value) : "?");
         label = "";
     }

@@ -83,7 +83,7 @@ static va_distance distance_of_values(const vr_comparison *c)
     return ratio(c->diff_l2, larger, true);
 }
 
-static bool same_kind(const vr_site *a, const vr_site *b)
+bool va_same_kind(const vr_site *a, const vr_site *b)
 {
     return a->dtype == b->dtype && a->rank == b->rank &&
            memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
@@ -115,7 +115,7 @@ static vr_status judge(walker *w, const vr_trace_record *const pair[2], const vr
 {
     *distance = (va_distance){-1, false};
     *within = false;
-    if (!same_kind(site[0], site[1]))
+    if (!va_same_kind(site[0], site[1]))
         return VR_OK;
     if (pair[0]->level == VR_LEVEL_FULL && pair[1]->level == VR_LEVEL_FULL) {
         vr_comparison c;
@@ -308,7 +308,7 @@ static vr_status take_pair(walker *w, uint32_t entity, const vr_trace_record *co
         diff->compared++;
         layer->compared++;
     }
-    if (vr_digest_equal(pair[0]->digest, pair[1]->digest) && same_kind(site[0], site[1]))
+    if (vr_digest_equal(pair[0]->digest, pair[1]->digest) && va_same_kind(site[0], site[1]))
         return VR_OK;
     va_distance distance;
     bool within;

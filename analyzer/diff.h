@@ -112,6 +112,9 @@ typedef struct va_diff {
 vr_status va_diff_run(va_diff **out, vr_trace *a, vr_trace *b, const va_diff_options *options);
 void va_diff_free(va_diff *diff);
 
+/* Whether two sites are of one type and shape. */
+bool va_same_kind(const vr_site *a, const vr_site *b);
+
 /* Refuses traces of different MPI ranks, whose samples differ by design, with VR_ERROR_ARGUMENT. */
 vr_status va_check_ranks(vr_trace *const *traces, int runs);
 

@@ -21,12 +21,6 @@ __attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
     return out;
 }
 
-static bool same_kind(const vr_site *a, const vr_site *b)
-{
-    return a->dtype == b->dtype && a->rank == b->rank &&
-           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
-}
-
 /* ---- what the runs were ---- */
 
 /* Differs in every pair of runs and explains nothing. */
@@ -45,7 +39,9 @@ static bool holds(const json_t *array, const json_t *value)
 {
     size_t i;
     const json_t *element;
-    json_array_foreach(array, i, element) if (json_equal(element, value)) return true;
+    json_array_foreach (array, i, element)
+        if (json_equal(element, value))
+            return true;
     return false;
 }
 
@@ -59,11 +55,11 @@ static json_t *joined(const json_t *all, const json_t *other)
     if (!stream)
         return NULL;
     const char *space = "";
-    json_array_foreach(all, i, word) if (json_is_string(word) && !(other && holds(other, word)))
-    {
-        fprintf(stream, "%s%s", space, json_string_value(word));
-        space = " ";
-    }
+    json_array_foreach (all, i, word)
+        if (json_is_string(word) && !(other && holds(other, word))) {
+            fprintf(stream, "%s%s", space, json_string_value(word));
+            space = " ";
+        }
     fclose(stream);
     json_t *value = json_string(out ? out : "");
     free(out);
@@ -101,8 +97,11 @@ static void compare_values(json_t *out, const char *path, const json_t *a, const
             out, json_pack("{s:s, s:o, s:o}", "name", path, "a", shown(a, b, path), "b", shown(b, a, path)));
         return;
     }
-    json_object_foreach((json_t *)a, key, value) compare_key(out, path, key, a, b);
-    json_object_foreach((json_t *)b, key, value) if (!json_object_get(a, key)) compare_key(out, path, key, a, b);
+    json_object_foreach ((json_t *)a, key, value)
+        compare_key(out, path, key, a, b);
+    json_object_foreach ((json_t *)b, key, value)
+        if (!json_object_get(a, key))
+            compare_key(out, path, key, a, b);
 }
 
 json_t *va_conditions(const json_t *a, const json_t *b)
@@ -184,13 +183,12 @@ static char *sentence(const json_t *conditions, const char *const *starts)
         return NULL;
     const char *between = "";
     for (; *starts; starts++)
-        json_array_foreach(conditions, i,
-                           condition) if (starts_with(json_string_value(json_object_get(condition, "name")), *starts))
-        {
-            fputs(between, stream);
-            print_condition(stream, condition);
-            between = "; ";
-        }
+        json_array_foreach (conditions, i, condition)
+            if (starts_with(json_string_value(json_object_get(condition, "name")), *starts)) {
+                fputs(between, stream);
+                print_condition(stream, condition);
+                between = "; ";
+            }
     fclose(stream);
     if (out && *out)
         return out;
@@ -386,7 +384,7 @@ static char *evidence(const va_diff *diff, const va_finding *f)
     if (!stream)
         return NULL;
     uint8_t level = f->record[0].level < f->record[1].level ? f->record[0].level : f->record[1].level;
-    if (!same_kind(f->site[0], f->site[1]))
+    if (!va_same_kind(f->site[0], f->site[1]))
         level = VR_LEVEL_HASH;
     if (level == VR_LEVEL_FULL)
         print_values(stream, diff, f);
@@ -408,7 +406,7 @@ vr_status va_diff_explain(va_diff *diff)
         const vr_phase phase = diff->entities[f->entity].phase;
         if (f->class == VA_UNEXPLAINED)
             explain_gap(diff, f);
-        else if (!same_kind(f->site[0], f->site[1])) {
+        else if (!va_same_kind(f->site[0], f->site[1])) {
             f->certainty = VA_CAUSE_KNOWN;
             f->cause = strdup("the two runs make it of another type or shape");
         } else if (phase == VR_INPUT)

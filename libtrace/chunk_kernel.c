@@ -13,11 +13,6 @@
 #endif
 #include <xxhash.h>
 
-#include "isa.h"
-
-#include <math.h>
-#include <string.h>
-
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
@@ -27,30 +22,13 @@
 #else
 #define WIDTH 2
 #endif
-#define LANES 16
-#define PARTS (LANES / WIDTH)
+#include "kernel_elements.h"
 
 #define VECTOR_BYTES (8 * WIDTH)
 #define STEP         (2 * LANES) /* elements, for a whole vector of the smallest */
 
-#define INLINE           static inline __attribute__((always_inline))
-#define VECTOR(type)     __attribute__((vector_size(WIDTH * sizeof(type)))) type
-#define KERNEL_(op, isa) vr_##op##_##isa
-#define KERNEL(op, isa)  KERNEL_(op, isa)
-
 vr_digest KERNEL(digest, VR_ISA)(const void *bytes, size_t size);
 void KERNEL(stats, VR_ISA)(vr_stats *out, const void *elements, vr_dtype dtype, size_t n);
-
-typedef VECTOR(double) f64w;
-typedef VECTOR(float) f32w;
-typedef VECTOR(int8_t) i8w;
-typedef VECTOR(uint8_t) u8w;
-typedef VECTOR(int16_t) i16w;
-typedef VECTOR(uint16_t) u16w;
-typedef VECTOR(int32_t) i32w;
-typedef VECTOR(uint32_t) u32w;
-typedef VECTOR(int64_t) i64w;
-typedef VECTOR(uint64_t) u64w;
 
 /* What the codes of the elements tell. Of floats, `magnitude` is twice the code: without its sign. */
 typedef struct scan {
@@ -60,88 +38,10 @@ typedef struct scan {
     uint64_t special, pos_inf, neg_inf;
 } scan;
 
-/* The positive codes of a float type without their sign: the smallest normal, the smallest that is not finite. */
-typedef struct layout {
-    uint64_t normal, special;
-} layout;
-
-INLINE layout layout_of(vr_dtype dtype)
-{
-    switch (dtype) {
-    case VR_F64:
-        return (layout){0x0010000000000000, 0x7ff0000000000000};
-    case VR_F32:
-        return (layout){0x00800000, 0x7f800000};
-    case VR_F16:
-        return (layout){0x0400, 0x7c00};
-    case VR_BF16:
-        return (layout){0x0080, 0x7f80};
-    case VR_F8E4M3:
-        return (layout){0x08, 0x7f};
-    case VR_F8E5M2:
-        return (layout){0x04, 0x7c};
-    default:
-        return (layout){0, 0};
-    }
-}
-
-INLINE size_t size_of(vr_dtype dtype)
-{
-    switch (dtype) {
-    case VR_F64:
-    case VR_I64:
-    case VR_U64:
-        return 8;
-    case VR_F32:
-    case VR_I32:
-    case VR_U32:
-        return 4;
-    case VR_F16:
-    case VR_BF16:
-    case VR_I16:
-    case VR_U16:
-        return 2;
-    default:
-        return 1;
-    }
-}
-
-INLINE bool is_signed(vr_dtype dtype)
-{
-    return dtype == VR_I8 || dtype == VR_I16 || dtype == VR_I32 || dtype == VR_I64;
-}
-
-INLINE bool is_float(vr_dtype dtype)
-{
-    return layout_of(dtype).special != 0;
-}
-
-/* Elements are finite below this value, as load() gives them. */
-INLINE double finite_limit(vr_dtype dtype)
-{
-    switch (dtype) {
-    case VR_F16:
-    case VR_F8E5M2:
-        return 65536;
-    case VR_F8E4M3:
-        return 480;
-    default:
-        return INFINITY;
-    }
-}
-
 INLINE uint64_t sign_of(vr_dtype dtype)
 {
     return UINT64_C(1) << (8 * size_of(dtype) - 1);
 }
-
-#define CONVERT(vector, type) __builtin_convertvector(vector, type)
-#define LOAD(type, at)                                                                                                 \
-    ({                                                                                                                 \
-        type vector_;                                                                                                  \
-        memcpy(&vector_, at, sizeof vector_);                                                                          \
-        vector_;                                                                                                       \
-    })
 
 /* Takes one more code into the extrema. */
 INLINE void widen(scan *s, uint64_t code, uint64_t magnitude, int64_t low, int64_t high)
@@ -272,14 +172,6 @@ INLINE f32w f32_from_f16(f16s code)
     return (f32w)((x & 0x7fff) << 13 | (x & 0x8000) << 16) * 0x1p112f;
 }
 #endif
-
-/* x rounded once: its halves are put in the significands of 2^84 and 2^52, and what that adds is taken off the upper
- * one. */
-INLINE f64w from_u64(u64w x, double bias)
-{
-    const f64w high = (f64w)((x >> 32) | 0x4530000000000000), low = (f64w)((x & 0xffffffff) | 0x4330000000000000);
-    return (high - (0x1p84 + 0x1p52 + bias)) + low;
-}
 
 /* WIDTH elements as doubles. */
 INLINE f64w load(const void *at, vr_dtype dtype)

@@ -8,11 +8,6 @@
  * An infinite element has ULP distances, but is within no absolute or relative tolerance. A difference or a square too
  * large for a double is Inf.
  */
-#include "isa.h"
-
-#include <math.h>
-#include <string.h>
-
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
@@ -24,32 +19,16 @@
 #else
 #define WIDTH 2
 #endif
-#define LANES 16
-#define PARTS (LANES / WIDTH)
+#include "kernel_elements.h"
 
 #define GROUP_BYTES 64   /* at least, and a row of LANES elements */
 #define ASIDE_BYTES 4096 /* so that all that is set aside stays in the first-level cache */
 #define TABLES      8    /* of the histogram: an increment need not wait for the one before */
 
-#define INLINE           static inline __attribute__((always_inline))
-#define NOINLINE         static __attribute__((noinline))
-#define VECTOR(type)     __attribute__((vector_size(WIDTH * sizeof(type)))) type
-#define KERNEL_(op, isa) vr_##op##_##isa
-#define KERNEL(op, isa)  KERNEL_(op, isa)
+#define NOINLINE static __attribute__((noinline))
 
 void KERNEL(compare, VR_ISA)(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,
                              const vr_tolerance *tolerance);
-
-typedef VECTOR(double) f64w;
-typedef VECTOR(float) f32w;
-typedef VECTOR(int8_t) i8w;
-typedef VECTOR(uint8_t) u8w;
-typedef VECTOR(int16_t) i16w;
-typedef VECTOR(uint16_t) u16w;
-typedef VECTOR(int32_t) i32w;
-typedef VECTOR(uint32_t) u32w;
-typedef VECTOR(int64_t) i64w;
-typedef VECTOR(uint64_t) u64w;
 
 typedef struct sums {
     f64w abs[PARTS], rel[PARTS], diff[PARTS]; /* |a - b|, relative, squared */
@@ -78,76 +57,10 @@ typedef struct chunk {
     vr_tolerance tolerance;
 } chunk;
 
-INLINE size_t size_of(vr_dtype dtype)
-{
-    switch (dtype) {
-    case VR_F64:
-    case VR_I64:
-    case VR_U64:
-        return 8;
-    case VR_F32:
-    case VR_I32:
-    case VR_U32:
-        return 4;
-    case VR_F16:
-    case VR_BF16:
-    case VR_I16:
-    case VR_U16:
-        return 2;
-    default:
-        return 1;
-    }
-}
-
-/* The positive codes of a float type from this one on are not finite; 0 for the others. */
-INLINE uint64_t special_of(vr_dtype dtype)
-{
-    switch (dtype) {
-    case VR_F64:
-        return 0x7ff0000000000000;
-    case VR_F32:
-        return 0x7f800000;
-    case VR_F16:
-        return 0x7c00;
-    case VR_BF16:
-        return 0x7f80;
-    case VR_F8E4M3:
-        return 0x7f;
-    case VR_F8E5M2:
-        return 0x7c;
-    default:
-        return 0;
-    }
-}
-
-INLINE bool is_float(vr_dtype dtype)
-{
-    return special_of(dtype) != 0;
-}
-
-INLINE bool is_signed(vr_dtype dtype)
-{
-    return dtype == VR_I8 || dtype == VR_I16 || dtype == VR_I32 || dtype == VR_I64;
-}
-
-/* Elements are finite below this value, as load() gives them. */
-INLINE double finite_limit(vr_dtype dtype)
-{
-    return dtype == VR_F8E4M3 ? 480 : dtype == VR_F16 || dtype == VR_F8E5M2 ? 65536 : INFINITY;
-}
-
 INLINE size_t group_of(vr_dtype dtype)
 {
     return LANES * size_of(dtype) > GROUP_BYTES ? LANES : GROUP_BYTES / size_of(dtype);
 }
-
-#define CONVERT(vector, type) __builtin_convertvector(vector, type)
-#define LOAD(type, at)                                                                                                 \
-    ({                                                                                                                 \
-        type vector_;                                                                                                  \
-        memcpy(&vector_, at, sizeof vector_);                                                                          \
-        vector_;                                                                                                       \
-    })
 
 /* Exact for codes of finite values; those above give at least 65536, or NaN. */
 INLINE f32w from_f16(u16w code)
@@ -160,14 +73,6 @@ INLINE f32w from_f16(u16w code)
     const u32w x = CONVERT(code, u32w);
     return (f32w)((x & 0x7fff) << 13 | (x & 0x8000) << 16) * 0x1p112f;
 #endif
-}
-
-/* x rounded once: its halves are put in the significands of 2^84 and 2^52, and what that adds is taken off the upper
- * one. */
-INLINE f64w from_u64(u64w x, double bias)
-{
-    const f64w high = (f64w)((x >> 32) | 0x4530000000000000), low = (f64w)((x & 0xffffffff) | 0x4330000000000000);
-    return (high - (0x1p84 + 0x1p52 + bias)) + low;
 }
 
 /* WIDTH elements as doubles. */
@@ -262,7 +167,7 @@ DEFINE_ODD(64)
 
 INLINE u64w odd(const char *a, const char *b, vr_dtype dtype)
 {
-    const uint64_t special = special_of(dtype);
+    const uint64_t special = layout_of(dtype).special;
     switch (size_of(dtype)) {
     case 1:
         return odd8(a, b, (int8_t)special);
@@ -376,7 +281,7 @@ INLINE size_t add_odd(sums *s, aside *rest, const chunk *c, size_t i, size_t end
         const bool nan_equal = c->tolerance.nan_equal, has_ulp = c->tolerance.ulp >= 0;                                \
         const uint##N##_t max_code = UINT##N##_MAX, sign = (uint##N##_t)INT##N##_MIN;                                  \
         const uint##N##_t ulp = (uint64_t)c->tolerance.ulp < max_code ? (uint##N##_t)c->tolerance.ulp : max_code;      \
-        const uint##N##_t special = (uint##N##_t)special_of(c->dtype);                                                 \
+        const uint##N##_t special = (uint##N##_t)layout_of(c->dtype).special;                                          \
         const uint##N##_t last = c->dtype == VR_F8E4M3 ? (uint##N##_t)(special - 1) : special; /* before the NaNs */   \
         uint##N##_t max = 0;                                                                                           \
         counter differ = 0, outside = 0, nan_one = 0, nan_both = 0, inf = 0, flips = 0;                                \
