@@ -23,7 +23,8 @@ static void strip(json_t *value)
     json_t *inner;
     void *next;
     size_t i;
-    json_array_foreach(value, i, inner) strip(inner);
+    json_array_foreach (value, i, inner)
+        strip(inner);
     json_object_foreach_safe(value, next, key, inner) if (is_unstable(key)) json_object_del(value, key);
     else strip(inner);
 }
