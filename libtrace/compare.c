@@ -225,3 +225,15 @@ vr_status vr_compare(vr_comparison *out, const vr_tensor *a, const vr_tensor *b,
     };
     return compare_all(out, &task, vr_chunk_count(a));
 }
+
+vr_status vr_differ(vr_difference *out, const void *a, const void *b, vr_dtype dtype, size_t n,
+                    const vr_tolerance *tolerance)
+{
+    const vr_tolerance none = VR_TOLERANCE_INIT;
+    if (!vr_dtype_size(dtype))
+        return vr_fail(VR_ERROR_ARGUMENT, "comparing elements: %d is no element type", (int)dtype);
+    const vr_float_env outer = vr_float_enter();
+    vr_kernels_best()->differ(out, a, b, dtype, n, tolerance ? tolerance : &none);
+    vr_float_leave(outer);
+    return VR_OK;
+}

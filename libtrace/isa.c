@@ -11,10 +11,12 @@
     vr_digest vr_digest_##isa(const void *bytes, size_t size);                                                         \
     void vr_stats_##isa(vr_stats *out, const void *elements, vr_dtype dtype, size_t n);                                \
     void vr_compare_##isa(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,                  \
-                          const vr_tolerance *tolerance);
+                          const vr_tolerance *tolerance);                                                              \
+    void vr_differ_##isa(vr_difference *out, const void *a, const void *b, vr_dtype dtype, size_t n,                   \
+                         const vr_tolerance *tolerance);
 #define KERNELS(isa)                                                                                                   \
     {                                                                                                                  \
-#isa, vr_digest_##isa, vr_stats_##isa, vr_compare_##isa                                                        \
+#isa, vr_digest_##isa, vr_stats_##isa, vr_compare_##isa, vr_differ_##isa                                       \
     }
 
 DECLARE(baseline)
@@ -109,6 +111,11 @@ __attribute__((constructor)) static void prepare(void)
     if (policy && strcasecmp(policy, "passive") == 0)
         parallel_bytes = PARALLEL_BYTES_SLEEPING;
     pthread_atfork(NULL, NULL, note_child);
+}
+
+void vr_allow_threads(void)
+{
+    is_child = false;
 }
 
 bool vr_worth_threads(uint64_t bytes)

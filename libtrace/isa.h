@@ -24,6 +24,9 @@ typedef struct vr_kernels {
      * are left for vr_compare to finish: means and diff_l2, a_l2, b_l2 without division or root, cosine as sum(a b). */
     void (*compare)(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,
                     const vr_tolerance *tolerance);
+    /* vr_differ; `tolerance` is not NULL. */
+    void (*differ)(vr_difference *out, const void *a, const void *b, vr_dtype dtype, size_t n,
+                   const vr_tolerance *tolerance);
 } vr_kernels;
 
 /* The best kernels this machine runs, decided at the first call. */
@@ -35,6 +38,9 @@ const vr_kernels *vr_kernels_named(const char *name);
 /* Whether so many bytes are worth a parallel region here: not for few, not within one, and never in a forked child,
  * whose OpenMP threads stayed with the parent: it would wait for them forever. */
 bool vr_worth_threads(uint64_t bytes);
+
+/* Called in a forked child by one that knows that its parent never ran a parallel region: this child may. */
+VR_API void vr_allow_threads(void);
 
 /* The caller may have other ideas about rounding, subnormals and traps; what is measured has none. Every thread enters
  * the default floating-point environment and leaves it again. */

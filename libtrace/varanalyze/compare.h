@@ -58,6 +58,24 @@ typedef struct vr_comparison {
  */
 VR_API vr_status vr_compare(vr_comparison *out, const vr_tensor *a, const vr_tensor *b, const vr_tolerance *tolerance);
 
+/* What the elements that differ tell by themselves: a small part of a vr_comparison, at the speed of memory where few
+ * do. */
+typedef struct vr_difference {
+    int64_t count;        /* elements compared */
+    int64_t unequal;      /* not of equal bits */
+    int64_t different;    /* of these, not within the tolerance */
+    int64_t first;        /* index of the first that is different; -1: none */
+    int64_t nan_mismatch; /* NaN on one side only */
+    double max_abs;       /* max |a - b| over pairs of finite elements */
+    double max_rel;       /* max |a - b| / max(|a|, |b|) over pairs of finite elements, 0 where both are 0 */
+    uint64_t max_ulp;     /* over pairs without NaN */
+} vr_difference;
+
+/* Compares n elements that lie one after the other on each side, in the calling thread, with results equal to those of
+ * vr_compare. `tolerance` may be NULL. Fails with VR_ERROR_ARGUMENT when `dtype` is no element type. */
+VR_API vr_status vr_differ(vr_difference *out, const void *a, const void *b, vr_dtype dtype, size_t n,
+                           const vr_tolerance *tolerance);
+
 /* Two comparisons of consecutive parts as one: `b`'s elements follow `a`'s. */
 VR_API vr_comparison vr_comparison_merge(const vr_comparison *a, const vr_comparison *b);
 
