@@ -39,9 +39,9 @@ quietly() {
     }
 }
 
-packages=(gcc cmake ninja-build pkg-config libhdf5-dev libxxhash-dev libarchive-dev libjansson-dev libgsl-dev
-          librandom123-dev zlib1g-dev gnuplot-nox)
-packages_test=(libcmocka-dev libmpfr-dev xxhash g++)
+packages=(gcc cmake ninja-build pkg-config libhdf5-dev libxxhash-dev libarchive-dev libdeflate-dev libjansson-dev
+          libgsl-dev librandom123-dev zlib1g-dev gnuplot-nox)
+packages_test=(libcmocka-dev libmpfr-dev xxhash g++ hdf5-tools gzip bzip2 xz-utils zstd lz4)
 packages_bench=(hdf5-tools)
 
 install_packages() {
@@ -75,6 +75,7 @@ check_by_hand() {
     module hdf5 "HDF5 1.10 or later, the serial C library: https://www.hdfgroup.org/solutions/hdf5"
     module libxxhash "xxHash 0.8 or later: https://xxhash.com"
     module libarchive "libarchive 3: https://libarchive.org"
+    module libdeflate "libdeflate 1.5 or later: https://github.com/ebiggers/libdeflate"
     module jansson "Jansson 2.13 or later: https://github.com/akheron/jansson"
     module gsl "GSL 2: https://www.gnu.org/software/gsl"
     module zlib "zlib: https://zlib.net"
@@ -85,6 +86,11 @@ check_by_hand() {
         header mpfr.h "GNU MPFR 4 and GMP: https://www.mpfr.org"
         tool xxhsum "xxhsum, of xxHash: https://xxhash.com"
         tool c++ "a C++ compiler, g++ or clang++: https://gcc.gnu.org"
+        tool gzip "gzip: https://www.gnu.org/software/gzip"
+        tool bzip2 "bzip2: https://sourceware.org/bzip2"
+        tool xz "xz, of XZ Utils: https://tukaani.org/xz"
+        tool zstd "zstd: https://facebook.github.io/zstd"
+        tool lz4 "lz4: https://lz4.org"
         ;;
     bench) tool h5dump "h5dump, of the HDF5 tools: https://www.hdfgroup.org/solutions/hdf5" ;;
     esac

@@ -81,24 +81,60 @@ static char *expand_path(const char *pattern)
     return fclose(stream) == 0 ? out : NULL;
 }
 
+static vr_status no_memory(const char *path)
+{
+    return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
+}
+
+static vr_status refuse_folder(const char *path, const char *what)
+{
+    struct stat there;
+    if (stat(path, &there) == 0 && S_ISDIR(there.st_mode))
+        return vr_fail(VR_ERROR_IO, "%s: is a directory; name a file for the %s", path, what);
+    return VR_OK;
+}
+
+/* The trace is written beside the archive, under a name that no other process and no other run of this one has. */
+static vr_status read_archive(vr_run *run, const char *archive, const char *trace)
+{
+    char host[65] = "";
+    gethostname(host, sizeof host - 1);
+    run->archive = expand_path(archive);
+    char *path = expand_path(trace);
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    run->member = path ? strdup(slash ? slash + 1 : path) : NULL;
+    free(path);
+    if (!run->archive || !run->member || asprintf(&run->name, "%s:%s", run->archive, run->member) < 0 ||
+        asprintf(&run->trace, "%s.%s.%ld.%llu.h5", run->archive, host, (long)getpid(),
+                 (unsigned long long)run->number) < 0)
+        return no_memory(archive);
+    if (!*run->member || strspn(run->member, ".") == strlen(run->member) ||
+        !vr_name_is_text(run->member, strlen(run->member)))
+        return vr_fail(VR_ERROR_ARGUMENT,
+                       "VR_TRACE=%s: a trace in an archive needs a name that ends in a file's, in "
+                       "UTF-8 without control characters",
+                       trace);
+    return refuse_folder(run->archive, "archive");
+}
+
 static vr_status read_trace(vr_run *run, const vr_run_options *options)
 {
-    const char *trace = choose(options->trace, "VR_TRACE");
-    if (!trace || !*trace)
+    const char *trace = choose(options->trace, "VR_TRACE"), *archive = choose(options->archive, "VR_ARCHIVE");
+    const bool archived = archive && *archive;
+    vr_status status;
+    if (trace ? !*trace : !archived)
         return VR_OK;
-    run->trace = expand_path(trace);
-    if (!run->trace || asprintf(&run->journal, "%s" VR_JOURNAL_SUFFIX, run->trace) < 0) {
+    if (archived)
+        status = read_archive(run, archive, trace ? trace : "run.h5");
+    else if ((run->trace = expand_path(trace)) && (run->name = strdup(run->trace)))
+        status = refuse_folder(run->trace, "trace");
+    else
+        status = no_memory(trace);
+    if (status == VR_OK && asprintf(&run->journal, "%s" VR_JOURNAL_SUFFIX, run->trace) < 0) {
         run->journal = NULL;
-        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace);
+        status = no_memory(run->trace);
     }
-    struct stat there;
-    if (stat(run->trace, &there) == 0 && S_ISDIR(there.st_mode)) {
-        const vr_status status = vr_fail(VR_ERROR_IO, "%s: is a directory; name a file for the trace", run->trace);
-        free(run->trace);
-        run->trace = NULL;
-        return status;
-    }
-    return VR_OK;
+    return status;
 }
 
 vr_status vr_control_read(vr_run *run, const vr_run_options *options)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define DEFAULT_QUEUE (8 << 20)
 #define MAX_NOTE      4096
@@ -49,8 +48,8 @@ void vr_thread_set_mark(const vr_run *run, uint64_t clock)
 vr_status vr_run_incomplete(const vr_run *run)
 {
     if (vr_run_is_forked(run))
-        return vr_fail(VR_ERROR_INCOMPLETE, "%s: nothing is recorded in a forked child", run->trace);
-    return vr_fail(VR_ERROR_INCOMPLETE, "%s: incomplete from step %llu on: %s", run->trace,
+        return vr_fail(VR_ERROR_INCOMPLETE, "%s: nothing is recorded in a forked child", run->name);
+    return vr_fail(VR_ERROR_INCOMPLETE, "%s: incomplete from step %llu on: %s", run->name,
                    (unsigned long long)run->dropped_step, strerrordesc_np(vr_queue_error(run->queue)));
 }
 
@@ -155,43 +154,8 @@ vr_status vr_run_open(vr_run **out, const vr_run_options *options)
     return status;
 }
 
-/* Folds the journal into the HDF5 file. */
-static vr_status fold(vr_run *run)
+static void free_run(vr_run *run)
 {
-    vr_trace *trace;
-    const vr_signal_hold hold = vr_signal_hold_begin();
-    vr_status status = vr_trace_open(&trace, run->journal);
-    if (status == VR_OK) {
-        status = vr_trace_write(trace, run->trace);
-        vr_trace_close(trace);
-    }
-    vr_signal_hold_end(hold);
-    if (status == VR_OK)
-        unlink(run->journal);
-    else {
-        char *why = strdup(vr_error());
-        vr_fail(status, "%s; what was recorded stays in %s", why ? why : run->trace, run->journal);
-        free(why);
-    }
-    return status;
-}
-
-static vr_status finish_trace(vr_run *run)
-{
-    const uint64_t end = vr_clock() - run->start;
-    if (vr_run_is_forked(run))
-        return vr_run_incomplete(run);
-    vr_run_put(run, VR_FRAME_END, &end, sizeof end, NULL, 0);
-    vr_queue_drain(run->queue);
-    const vr_status status = fold(run); /* with what the writer could not move to the log and is still in the ring */
-    return status == VR_OK && run->dropped ? vr_run_incomplete(run) : status;
-}
-
-vr_status vr_run_close(vr_run *run)
-{
-    if (!run)
-        return VR_OK;
-    const vr_status status = run->queue ? finish_trace(run) : VR_OK;
     vr_queue_close(run->queue);
     vr_sites_free(&run->sites);
     vr_filter_free(&run->filter);
@@ -202,8 +166,28 @@ vr_status vr_run_close(vr_run *run)
     free(run->rounding);
     free(run->journal);
     free(run->trace);
+    free(run->archive);
+    free(run->member);
+    free(run->name);
     free(run);
+}
+
+vr_status vr_run_finish(vr_run *run, char **trace)
+{
+    if (trace)
+        *trace = NULL;
+    if (!run)
+        return VR_OK;
+    const vr_status status = run->queue ? vr_trace_finish(run) : VR_OK;
+    if (trace && run->queue && !vr_run_is_forked(run))
+        *trace = strdup(run->name);
+    free_run(run);
     return status;
+}
+
+vr_status vr_run_close(vr_run *run)
+{
+    return vr_run_finish(run, NULL);
 }
 
 bool vr_run_is_recording(const vr_run *run)
@@ -213,7 +197,7 @@ bool vr_run_is_recording(const vr_run *run)
 
 const char *vr_run_trace(const vr_run *run)
 {
-    return run && run->queue ? run->trace : NULL;
+    return run && run->queue ? run->name : NULL;
 }
 
 vr_status vr_run_step(vr_run *run, uint32_t epoch)

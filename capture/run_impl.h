@@ -11,9 +11,11 @@
 #include <varanalyze/capture.h>
 
 struct vr_run {
-    uint64_t number; /* among the process's runs, from 1 */
-    vr_queue *queue; /* NULL: nothing is recorded */
-    char *trace, *journal;
+    uint64_t number;        /* among the process's runs, from 1 */
+    vr_queue *queue;        /* NULL: nothing is recorded */
+    char *trace, *journal;  /* the files that are written */
+    char *archive, *member; /* where the trace goes at the end; NULL: it stays */
+    char *name;             /* what the program is told: the trace's, or "archive:member" */
     uint64_t seed, replica;
     char *vary, *kernels, *rounding;
     vr_filter filter;
@@ -52,6 +54,9 @@ void vr_run_tell(vr_run *run, const char *key, json_t *value);
 
 /* The failure of a run whose trace is incomplete. */
 vr_status vr_run_incomplete(const vr_run *run);
+
+/* Completes the trace of a run that records (finish.c); the run's name says where it is then. */
+vr_status vr_trace_finish(vr_run *run);
 
 /* What the options and the environment say (control.c). Fails with VR_ERROR_ARGUMENT or VR_ERROR_MEMORY. */
 vr_status vr_control_read(vr_run *run, const vr_run_options *options);

@@ -1,7 +1,6 @@
 #include "hdf5_types.h"
 
 #include <stddef.h>
-#include <stdio.h>
 
 static hid_t compound(size_t size)
 {
@@ -106,32 +105,4 @@ hid_t vr_h5_site_type(void)
     insert_own(type, "shape", offsetof(vr_site_row, shape),
                H5Tarray_create2(H5T_NATIVE_INT64, 1, &(hsize_t){VR_MAX_RANK}));
     return type;
-}
-
-vr_h5_quiet vr_h5_quiet_begin(void)
-{
-    vr_h5_quiet quiet = {0};
-    H5Eget_auto2(H5E_DEFAULT, &quiet.report, &quiet.data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    return quiet;
-}
-
-void vr_h5_quiet_end(vr_h5_quiet quiet)
-{
-    H5Eset_auto2(H5E_DEFAULT, quiet.report, quiet.data);
-}
-
-static herr_t keep_first(unsigned n, const H5E_error2_t *error, void *out)
-{
-    if (n == 0 && error->desc)
-        snprintf(out, 256, "%s", error->desc);
-    return 0;
-}
-
-const char *vr_h5_reason(void)
-{
-    static _Thread_local char reason[256];
-    snprintf(reason, sizeof reason, "no reason given");
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
-    return reason;
 }

@@ -37,7 +37,7 @@ const vr_kernels *vr_kernels_named(const char *name);
 
 /* Whether so many bytes are worth a parallel region here: not for few, not within one, and never in a forked child,
  * whose OpenMP threads stayed with the parent: it would wait for them forever. */
-bool vr_worth_threads(uint64_t bytes);
+VR_API bool vr_worth_threads(uint64_t bytes);
 
 /* Called in a forked child by one that knows that its parent never ran a parallel region: this child may. */
 VR_API void vr_allow_threads(void);

@@ -27,12 +27,15 @@ uint64_t vr_frame_check(uint32_t type, uint64_t position, const void *head, size
     return XXH3_64bits_digest(&state);
 }
 
-/* Bytes read at `offset`: fewer than asked at the end of the file, -1 on failure. */
-static ssize_t read_at(int fd, void *out, size_t size, uint64_t offset)
+/* Bytes read at `offset` of the journal: fewer than asked at its end, -1 on failure. */
+static ssize_t read_at(const vr_source *file, void *out, size_t size, uint64_t offset)
 {
+    const uint64_t left = file->archive ? offset < file->size ? file->size - offset : 0 : UINT64_MAX;
+    if (size > left)
+        size = left;
     size_t done = 0;
     while (done < size) {
-        const ssize_t n = pread(fd, (char *)out + done, size - done, (off_t)(offset + done));
+        const ssize_t n = pread(file->fd, (char *)out + done, size - done, (off_t)(file->offset + offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -44,25 +47,39 @@ static ssize_t read_at(int fd, void *out, size_t size, uint64_t offset)
     return (ssize_t)done;
 }
 
-static bool is_locked(int fd)
+/* The journal's size now: a file by itself may be growing. */
+static vr_status measure(const vr_source *file, uint64_t *size)
+{
+    struct stat now;
+    *size = file->size;
+    if (file->archive)
+        return VR_OK;
+    if (fstat(file->fd, &now) != 0)
+        return vr_fail_errno(errno, "%s", file->name);
+    *size = (uint64_t)now.st_size;
+    return VR_OK;
+}
+
+/* Whether a run holds its lock on it; one in an archive is nobody's any more. */
+static bool is_locked(const vr_source *file)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    return !file->archive && fcntl(file->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 static vr_status check_header(const vr_journal *journal)
 {
     const vr_journal_header *header = &journal->header;
     if (memcmp(header->magic, VR_JOURNAL_MAGIC, sizeof header->magic) != 0)
-        return vr_fail(VR_ERROR_FORMAT, "%s: not the journal of a run", journal->path);
+        return vr_fail(VR_ERROR_FORMAT, "%s: not the journal of a run", journal->file->name);
     if (header->version != VR_JOURNAL_VERSION)
         return vr_fail(VR_ERROR_VERSION,
                        "%s: journal of version %u, this program reads version %d; use a newer varanalyze",
-                       journal->path, header->version, VR_JOURNAL_VERSION);
+                       journal->file->name, header->version, VR_JOURNAL_VERSION);
     if (header->ring_bytes < VR_JOURNAL_MIN_RING || header->ring_bytes % VR_JOURNAL_PAGE != 0 ||
         header->ring_bytes > VR_JOURNAL_MAX_RING || header->head < header->tail ||
         header->head - header->tail > header->ring_bytes)
-        return vr_fail(VR_ERROR_FORMAT, "%s: damaged journal: the header contradicts itself", journal->path);
+        return vr_fail(VR_ERROR_FORMAT, "%s: damaged journal: the header contradicts itself", journal->file->name);
     return VR_OK;
 }
 
@@ -72,20 +89,23 @@ static vr_status copy_ring(vr_journal *journal)
 {
     const uint64_t ring_bytes = journal->header.ring_bytes, base = VR_JOURNAL_PAGE + ring_bytes;
     vr_journal_header now;
-    struct stat file;
-    if (fstat(journal->fd, &file) != 0)
-        return vr_fail_errno(errno, "%s", journal->path);
-    const uint64_t size = (uint64_t)file.st_size, behind = size > VR_JOURNAL_PAGE ? size - VR_JOURNAL_PAGE : 0;
+    uint64_t size;
+    vr_status status = measure(journal->file, &size);
+    if (status != VR_OK)
+        return status;
+    const uint64_t behind = size > VR_JOURNAL_PAGE ? size - VR_JOURNAL_PAGE : 0;
     const uint64_t there = behind < ring_bytes ? behind : ring_bytes; /* of the ring */
     journal->ring = malloc(there + 1);
     if (!journal->ring)
-        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", journal->path);
-    const ssize_t n = read_at(journal->fd, journal->ring, there, VR_JOURNAL_PAGE);
-    if (n < 0 || read_at(journal->fd, &now, sizeof now, 0) != (ssize_t)sizeof now || fstat(journal->fd, &file) != 0)
-        return vr_fail_errno(errno, "%s: cannot read", journal->path);
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", journal->file->name);
+    const ssize_t n = read_at(journal->file, journal->ring, there, VR_JOURNAL_PAGE);
+    if (n < 0 || read_at(journal->file, &now, sizeof now, 0) != (ssize_t)sizeof now)
+        return vr_fail_errno(errno, "%s: cannot read", journal->file->name);
     if ((uint64_t)n < there)
-        return vr_fail(VR_ERROR_FORMAT, "%s: the journal was cut off while it was read", journal->path);
-    journal->file_bytes = (uint64_t)file.st_size;
+        return vr_fail(VR_ERROR_FORMAT, "%s: the journal was cut off while it was read", journal->file->name);
+    status = measure(journal->file, &journal->file_bytes);
+    if (status != VR_OK)
+        return status;
     journal->tail = now.tail < journal->header.tail ? journal->header.tail : now.tail;
     journal->end = journal->header.head < journal->tail ? journal->tail : journal->header.head;
     const uint64_t log_bytes = journal->file_bytes > base ? journal->file_bytes - base : 0;
@@ -96,33 +116,28 @@ static vr_status copy_ring(vr_journal *journal)
     return VR_OK;
 }
 
-static vr_status open_file(vr_journal *journal, const char *path)
+static vr_status read_header(vr_journal *journal)
 {
-    journal->path = strdup(path);
+    const char *name = journal->file->name;
     journal->buffer = malloc(WINDOW);
-    if (!journal->path || !journal->buffer)
-        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
-    journal->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (journal->fd < 0)
-        return vr_fail_errno(errno, "%s", path);
-    journal->live = is_locked(journal->fd);
-    const ssize_t n = read_at(journal->fd, &journal->header, sizeof journal->header, 0);
+    if (!journal->buffer)
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", name);
+    journal->live = is_locked(journal->file);
+    const ssize_t n = read_at(journal->file, &journal->header, sizeof journal->header, 0);
     if (n < 0)
-        return vr_fail_errno(errno, "%s: cannot read", path);
+        return vr_fail_errno(errno, "%s: cannot read", name);
     if ((size_t)n < sizeof journal->header)
-        return vr_fail(VR_ERROR_FORMAT, "%s: the journal is cut off within its header: nothing can be read", path);
-    return VR_OK;
+        return vr_fail(VR_ERROR_FORMAT, "%s: the journal is cut off within its header: nothing can be read", name);
+    return check_header(journal);
 }
 
-vr_status vr_journal_open(vr_journal **out, const char *path)
+vr_status vr_journal_open(vr_journal **out, const vr_source *file)
 {
     vr_journal *journal = calloc(1, sizeof *journal);
     if (!journal)
-        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
-    journal->fd = -1;
-    vr_status status = open_file(journal, path);
-    if (status == VR_OK)
-        status = check_header(journal);
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", file->name);
+    journal->file = file;
+    vr_status status = read_header(journal);
     if (status == VR_OK)
         status = copy_ring(journal);
     if (status != VR_OK) {
@@ -137,9 +152,6 @@ void vr_journal_close(vr_journal *journal)
 {
     if (!journal)
         return;
-    if (journal->fd >= 0)
-        close(journal->fd);
-    free(journal->path);
     free(journal->ring);
     free(journal->buffer);
     free(journal);
@@ -154,11 +166,11 @@ static vr_status fill_window(vr_journal *journal, uint64_t position)
     if (size > WINDOW)
         size = WINDOW;
     const uint64_t base = VR_JOURNAL_PAGE + journal->header.ring_bytes;
-    const ssize_t n = read_at(journal->fd, journal->buffer, size, base + position);
+    const ssize_t n = read_at(journal->file, journal->buffer, size, base + position);
     if (n < 0)
-        return vr_fail_errno(errno, "%s: cannot read", journal->path);
+        return vr_fail_errno(errno, "%s: cannot read", journal->file->name);
     if (n == 0)
-        return vr_fail(VR_ERROR_FORMAT, "%s: the journal was cut off while it was read", journal->path);
+        return vr_fail(VR_ERROR_FORMAT, "%s: the journal was cut off while it was read", journal->file->name);
     journal->at = position;
     journal->filled = (uint64_t)n;
     return VR_OK;
@@ -175,7 +187,7 @@ static void read_ring(const vr_journal *journal, uint64_t position, uint8_t *out
 vr_status vr_journal_read(vr_journal *journal, uint64_t position, void *out, size_t size)
 {
     if (position > journal->end || size > journal->end - position)
-        return vr_fail(VR_ERROR_FORMAT, "%s: the journal ends within a frame", journal->path);
+        return vr_fail(VR_ERROR_FORMAT, "%s: the journal ends within a frame", journal->file->name);
     uint8_t *to = out;
     while (size > 0 && position < journal->tail) {
         const vr_status status = fill_window(journal, position);

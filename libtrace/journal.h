@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <varanalyze/source.h>
 #include <varanalyze/trace.h>
 
 #define VR_JOURNAL_MAGIC    "vr-jrnl\n"
@@ -82,8 +83,7 @@ VR_API bool vr_name_is_text(const char *text, size_t length);
 /* A journal open for reading. Its stream was readable in [0, end) when it was opened. */
 typedef struct vr_journal {
     vr_journal_header header; /* as it was */
-    char *path;
-    int fd;
+    const vr_source *file;
     bool live;       /* another process (or this one) is writing it */
     uint64_t end;    /* of the stream */
     uint64_t tail;   /* [tail, end) stands in `ring` */
@@ -93,8 +93,9 @@ typedef struct vr_journal {
     uint64_t file_bytes;
 } vr_journal;
 
-/* Opens a journal. Fails with VR_ERROR_IO, VR_ERROR_FORMAT, VR_ERROR_VERSION or VR_ERROR_MEMORY. */
-vr_status vr_journal_open(vr_journal **out, const char *path);
+/* Opens a journal; `file` has to stay open, and where it is, as long as the journal is. Fails with VR_ERROR_IO,
+ * VR_ERROR_FORMAT, VR_ERROR_VERSION or VR_ERROR_MEMORY. */
+vr_status vr_journal_open(vr_journal **out, const vr_source *file);
 void vr_journal_close(vr_journal *journal);
 
 /* Reads bytes [position, position + size) of the stream. Fails with VR_ERROR_IO or VR_ERROR_FORMAT (past the end). */

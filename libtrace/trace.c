@@ -3,10 +3,8 @@
 #include "fail.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <varanalyze/random.h>
 
@@ -209,30 +207,17 @@ void vr_sample_positions(int64_t *out, int64_t k, int64_t n)
     }
 }
 
-/* What `path` begins with says which kind of file it is. */
-static vr_status load(vr_trace *trace, const char *path)
+/* What the file begins with says which kind it is. */
+static vr_status load(vr_trace *trace)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* does not wait at a FIFO */
-    struct stat file;
     char start[8] = {0};
-    if (fd < 0 || fstat(fd, &file) != 0) {
-        const int error = errno;
-        if (fd >= 0)
-            close(fd);
-        return vr_fail_errno(error, "%s", path);
-    }
-    const ssize_t n = S_ISREG(file.st_mode) ? pread(fd, start, sizeof start, 0) : 0;
-    close(fd);
-    trace->info.file_bytes = (uint64_t)file.st_size;
-    if (S_ISDIR(file.st_mode))
-        return vr_fail(VR_ERROR_FORMAT, "%s: is a directory, not a trace; name a file in it", path);
-    if (!S_ISREG(file.st_mode))
-        return vr_fail(VR_ERROR_FORMAT, "%s: not a regular file", path);
-    if (n == 0)
-        return vr_fail(VR_ERROR_FORMAT, "%s: the file is empty", path);
-    if (n == 8 && memcmp(start, VR_JOURNAL_MAGIC, 8) == 0)
-        return vr_trace_load_journal(trace, path);
-    return vr_trace_load_hdf5(trace, path);
+    const vr_source *file = &trace->file;
+    trace->info.file_bytes = file->size;
+    if (file->size >= sizeof start && pread(file->fd, start, sizeof start, (off_t)file->offset) < 0)
+        return vr_fail_errno(errno, "%s: cannot read", file->name);
+    if (memcmp(start, VR_JOURNAL_MAGIC, sizeof start) == 0)
+        return vr_trace_load_journal(trace);
+    return vr_trace_load_hdf5(trace);
 }
 
 vr_status vr_trace_open(vr_trace **out, const char *path)
@@ -247,8 +232,10 @@ vr_status vr_trace_open(vr_trace **out, const char *path)
     trace->info.run = "{}";
     trace->info.incomplete_reason = "";
     const bool left_over = access(path, F_OK) != 0 && access(journal, F_OK) == 0;
-    const vr_status status = load(trace, left_over ? journal : path);
+    vr_status status = vr_source_open(&trace->file, left_over ? journal : path, NULL);
     free(journal);
+    if (status == VR_OK)
+        status = load(trace);
     if (status != VR_OK) {
         vr_trace_close(trace);
         return status;
@@ -263,6 +250,7 @@ void vr_trace_close(vr_trace *trace)
         return;
     if (trace->source)
         trace->source->close(trace);
+    vr_source_close(&trace->file);
     for (uint64_t i = 0; i < trace->info.name_count; i++)
         free(trace->names[i]);
     for (uint64_t i = 0; i < trace->info.site_count; i++)

@@ -4,12 +4,9 @@
 
 #include "fail.h"
 
-#include <ctype.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct tables {
     hid_t file, records, payload, record_type;
@@ -18,57 +15,6 @@ typedef struct tables {
 static vr_status damaged(const vr_trace *trace, const char *object)
 {
     return vr_fail(VR_ERROR_FORMAT, "%s: damaged trace: /%s is missing or not what it should be", trace->path, object);
-}
-
-/* What a file that is not HDF5 seems to be: " (a JPEG image)", or what it starts with. */
-static void describe(char out[64], const char *path)
-{
-    static const struct {
-        const char *start, *what;
-        size_t length;
-    } known[] = {
-        {"\xff\xd8\xff", "a JPEG image", 3},
-        {"\x89PNG", "a PNG image", 4},
-        {"PK", "a zip archive", 2},
-        {"\x1f\x8b", "gzip data", 2},
-        {"%PDF", "a PDF document", 4},
-        {"\x28\xb5\x2f\xfd", "zstd data", 4},
-        {"\xfd"
-         "7zXZ",
-         "xz data", 5},
-        {"\x7f"
-         "ELF",
-         "a program", 4},
-    };
-    unsigned char start[8] = {0};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    const ssize_t n = fd < 0 ? 0 : pread(fd, start, sizeof start, 0);
-    if (fd >= 0)
-        close(fd);
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (n >= (ssize_t)known[i].length && memcmp(start, known[i].start, known[i].length) == 0) {
-            snprintf(out, 64, "it is %s", known[i].what);
-            return;
-        }
-    int used = snprintf(out, 64, "it starts with \"");
-    for (ssize_t i = 0; i < n; i++)
-        used += snprintf(out + used, 64 - (size_t)used, isprint(start[i]) ? "%c" : "\\x%02x", start[i]);
-    snprintf(out + used, 64 - (size_t)used, "\"");
-}
-
-static vr_status open_file(vr_trace *trace, tables *in, const char *path)
-{
-    char what[64];
-    in->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (in->file >= 0)
-        return VR_OK;
-    const bool is_hdf5 = H5Fis_hdf5(path) > 0;
-    if (is_hdf5) {
-        H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT); /* again, for its reason */
-        return vr_fail(VR_ERROR_FORMAT, "%s: damaged or cut-off HDF5 file: %s", trace->path, vr_h5_reason());
-    }
-    describe(what, path);
-    return vr_fail(VR_ERROR_FORMAT, "%s: not an HDF5 file: %s", trace->path, what);
 }
 
 static bool read_number(hid_t file, const char *name, uint64_t *out)
@@ -310,7 +256,7 @@ static void close_tables(vr_trace *trace)
     free(in);
 }
 
-vr_status vr_trace_load_hdf5(vr_trace *trace, const char *path)
+vr_status vr_trace_load_hdf5(vr_trace *trace)
 {
     static const vr_trace_source source = {read_records, read_payload, close_tables};
     vr_status (*const parts[])(vr_trace *, const tables *) = {read_header, load_run, load_names, load_sites,
@@ -322,7 +268,8 @@ vr_status vr_trace_load_hdf5(vr_trace *trace, const char *path)
     trace->state = in;
     trace->source = &source;
     const vr_h5_quiet quiet = vr_h5_quiet_begin();
-    vr_status status = open_file(trace, in, path);
+    const vr_source *file = &trace->file;
+    vr_status status = vr_h5_open(&in->file, file->fd, file->offset, file->size, file->name);
     for (size_t i = 0; status == VR_OK && i < sizeof parts / sizeof *parts; i++)
         status = parts[i](trace, in);
     if (status == VR_OK)

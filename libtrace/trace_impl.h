@@ -16,6 +16,7 @@ typedef struct vr_trace_source {
 
 struct vr_trace {
     vr_trace_info info;
+    vr_source file;
     char *path, *run;
     char reason[128]; /* storage of info.incomplete_reason */
     char **names;
@@ -38,9 +39,9 @@ vr_status vr_trace_set_run(vr_trace *trace, const json_t *run);
 /* Merges a JSON object, key by key, into `run`. */
 vr_status vr_trace_merge_run(const vr_trace *trace, json_t *run, const char *json, size_t length);
 
-/* The two kinds of file. `trace` has its path and nothing else yet. */
-vr_status vr_trace_load_journal(vr_trace *trace, const char *path);
-vr_status vr_trace_load_hdf5(vr_trace *trace, const char *path);
+/* The two kinds of file. `trace` has its path and file and nothing else yet. */
+vr_status vr_trace_load_journal(vr_trace *trace);
+vr_status vr_trace_load_hdf5(vr_trace *trace);
 
 /* Bytes a record takes in the payload, its chunk digests first. */
 uint64_t vr_record_payload_bytes(const vr_site *site, const vr_trace_record *record);

@@ -214,7 +214,7 @@ static void close_journal(vr_trace *trace)
     free(all);
 }
 
-vr_status vr_trace_load_journal(vr_trace *trace, const char *path)
+vr_status vr_trace_load_journal(vr_trace *trace)
 {
     static const vr_trace_source source = {read_records, read_payload, close_journal};
     contents *all = calloc(1, sizeof *all);
@@ -223,7 +223,7 @@ vr_status vr_trace_load_journal(vr_trace *trace, const char *path)
     trace->state = all;
     trace->source = &source;
     all->run = json_object();
-    const vr_status status = vr_journal_open(&all->journal, path);
+    const vr_status status = vr_journal_open(&all->journal, &trace->file);
     if (status != VR_OK)
         return status;
     const vr_journal_header *header = &all->journal->header;

@@ -25,13 +25,16 @@
  *
  * Records before the first vr_run_step belong to step 0, the setup. Training steps count from 1.
  *
- * When nothing is to be recorded (no VR_TRACE), or the trace could not be opened, the run still hands out seeds and
- * orders, and recording does nothing. Every call takes a NULL run: seeds and orders are then those of seed 1, nothing
- * else is done. A failure of the trace never stops the program: after one, recording does nothing, the trace says from
- * which step on it is incomplete, and so does vr_run_close.
+ * When nothing is to be recorded (no VR_TRACE, no VR_ARCHIVE), or the trace could not be opened, the run still hands
+ * out seeds and orders, and recording does nothing. Every call takes a NULL run: seeds and orders are then those of
+ * seed 1, nothing else is done. A failure of the trace never stops the program: after one, recording does nothing, the
+ * trace says from which step on it is incomplete, and so does vr_run_close.
  *
  * Environment (options set in code win):
  *     VR_TRACE=PATH       where the trace goes; %p becomes the process id, %r the MPI rank
+ *     VR_ARCHIVE=PATH     a tar archive that the trace is moved into when the run is closed, made when it is not there;
+ *                         %p and %r as above. The member's name is the last part of VR_TRACE, or run.h5; where that is
+ *                         taken, run-2.h5 and so on. Any number of processes may name the same archive
  *     VR_LEVEL=LEVEL      hash, stats (default), chunks, sample, full
  *     VR_FILTER=RULES     level by layer, phase and step; see vr_run_options.filter
  *     VR_SEED=N           the seed all others are derived from (default 1)
@@ -42,7 +45,8 @@
  *     VR_ENV=NAMES        further environment variables to keep with the run (OMP_*, GOMP_*, KMP_* and VR_* always are)
  *
  * Threads: every call may come from any thread. Crash: see docs/trace-format.md; whatever was recorded when the process
- * died, by SIGKILL too, is in the trace. A later run on the same path keeps such a trace as PATH.journal.old.
+ * died, by SIGKILL too, is in the trace. A later run on the same path keeps such a trace as PATH.journal.old. While a
+ * run lasts whose trace goes into an archive, that is ARCHIVE.HOST.PID.N.h5.journal, beside the archive.
  */
 #ifndef VARANALYZE_CAPTURE_H
 #define VARANALYZE_CAPTURE_H
@@ -73,9 +77,10 @@ typedef struct vr_run_options {
     const char *environment; /* as VR_ENV: comma-separated names, '*' at the end of a name allowed */
     size_t queue_bytes;      /* default 8 MiB, at least 64 KiB */
     uint32_t sample_values;  /* values kept of a tensor at level sample; default 64 */
+    const char *archive;     /* as VR_ARCHIVE; "" for none whatever the environment says */
 } vr_run_options;
 
-#define VR_RUN_OPTIONS_VERSION 1
+#define VR_RUN_OPTIONS_VERSION 2
 #define VR_RUN_OPTIONS_INIT                                                                                            \
     {                                                                                                                  \
         .version = VR_RUN_OPTIONS_VERSION                                                                              \
@@ -88,13 +93,19 @@ VR_API vr_status vr_run_open(vr_run **out, const vr_run_options *options);
 
 /* Ends the run, completes the trace and frees the run. An existing file of the trace's name is replaced only now.
  * VR_ERROR_INCOMPLETE: something could not be recorded; the message says from which step on. VR_ERROR_IO: the trace
- * could not be completed and stays as PATH.journal, which varanalyze reads all the same. */
+ * could not be completed and stays as PATH.journal, which varanalyze reads all the same; or it could not be put into
+ * the archive and stays beside it. The message says where it is. */
 VR_API vr_status vr_run_close(vr_run *run);
+
+/* The same, and gives the name of the trace as vr_trace_open takes it: its path, or "runs.tar:run-2.h5". `*trace` is
+ * the caller's to free, NULL when nothing was recorded. */
+VR_API vr_status vr_run_finish(vr_run *run, char **trace);
 
 /* Whether records go anywhere. */
 VR_API bool vr_run_is_recording(const vr_run *run);
 
-/* The path of the trace, NULL when nothing is recorded. Belongs to the run. */
+/* The name that the trace will have, NULL when nothing is recorded: its path, or "runs.tar:run.h5", to which the
+ * archive adds a number when that is taken; vr_run_finish gives the final one. Belongs to the run. */
 VR_API const char *vr_run_trace(const vr_run *run);
 
 /* The seed for a purpose ("init", "order", "dropout", ...): derived from the run's seed, and from the replica's number

@@ -148,10 +148,13 @@ static void wait_until_full(const char *journal, struct task *task)
     uint64_t pending = 0;
     while (pending + 2048 < RING) {
         vr_journal *now;
+        vr_source file;
         assert_true(task->done < task->count);
-        assert_int_equal(vr_journal_open(&now, journal), VR_OK);
+        assert_int_equal(vr_source_open(&file, journal, NULL), VR_OK);
+        assert_int_equal(vr_journal_open(&now, &file), VR_OK);
         pending = now->header.head - now->header.tail;
         vr_journal_close(now);
+        vr_source_close(&file);
         sched_yield();
     }
     assert_true(pending <= RING);

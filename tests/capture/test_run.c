@@ -187,12 +187,12 @@ static void test_malformed_variables(void **state)
 static void test_malformed_options(void **state)
 {
     (void)state;
-    refused(&(vr_run_options){.version = 2}, "version 2");
+    refused(&(vr_run_options){.version = 1}, "version 1");
     refused(&(vr_run_options){.version = 0}, "VR_RUN_OPTIONS_INIT");
-    refused(&(vr_run_options){.version = 1, .level = ""}, "level");
-    refused(&(vr_run_options){.version = 1, .level = "all"}, "all");
-    refused(&(vr_run_options){.version = 1, .filter = "a=b"}, "'b'");
-    refused(&(vr_run_options){.version = 1, .sample_values = 65536}, "sample");
+    refused(&(vr_run_options){.version = VR_RUN_OPTIONS_VERSION, .level = ""}, "level");
+    refused(&(vr_run_options){.version = VR_RUN_OPTIONS_VERSION, .level = "all"}, "all");
+    refused(&(vr_run_options){.version = VR_RUN_OPTIONS_VERSION, .filter = "a=b"}, "'b'");
+    refused(&(vr_run_options){.version = VR_RUN_OPTIONS_VERSION, .sample_values = 65536}, "sample");
 }
 
 static void test_trace_that_cannot_be_created(void **state)

@@ -75,3 +75,5 @@ cxx)
 esac
 VR_TRACE=user.h5 ./user
 "$prefix/$BINDIR/varanalyze" info user.h5
+VR_ARCHIVE=user.tar ./user
+"$prefix/$BINDIR/varanalyze" info user.tar:run.h5

@@ -1,6 +1,8 @@
 /* The least a training program does to be compared with another: VR_TRACE=run.h5 ./user */
 #include <stdio.h>
+#include <varanalyze/archive.h>
 #include <varanalyze/capture.h>
+#include <varanalyze/source.h>
 
 int main(void)
 {

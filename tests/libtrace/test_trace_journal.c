@@ -69,18 +69,21 @@ static void find_frames(stream *s)
 static void make_stream(stream *s, const char *path, uint32_t steps)
 {
     vr_journal *journal;
+    vr_source file;
     int status;
     const pid_t child = fork();
     if (child == 0)
         record_steps(path, steps);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_int_equal(vr_journal_open(&journal, scratch_path("%s.journal", strrchr(path, '/') + 1)), VR_OK);
+    assert_int_equal(vr_source_open(&file, scratch_path("%s.journal", strrchr(path, '/') + 1), NULL), VR_OK);
+    assert_int_equal(vr_journal_open(&journal, &file), VR_OK);
     s->size = journal->end;
     s->bytes = malloc(s->size);
     assert_non_null(s->bytes);
     assert_int_equal(vr_journal_read(journal, 0, s->bytes, s->size), VR_OK);
     vr_journal_close(journal);
+    vr_source_close(&file);
     find_frames(s);
     vr_trace *trace;
     assert_int_equal(vr_trace_open(&trace, path), VR_OK);

@@ -1,0 +1,306 @@
+#include <varanalyze/source.h>
+
+#include "decompress.h"
+#include "fail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <glob.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef enum kind { PLAIN, COMPRESSED, ARCHIVE } kind;
+
+/* Whether a file that begins with this block is a tar archive: the header's checksum is right, its own bytes counted as
+ * spaces. */
+static bool begins_archive(const unsigned char block[512])
+{
+    long sum = 0;
+    for (int i = 0; i < 512; i++)
+        sum += i >= 148 && i < 156 ? ' ' : block[i];
+    char digits[9] = "";
+    memcpy(digits, block + 148, 8);
+    return block[0] != 0 && strtol(digits, NULL, 8) == sum;
+}
+
+static vr_status find_kind(kind *out, int fd, const char *name)
+{
+    unsigned char block[512] = {0};
+    *out = PLAIN;
+    const ssize_t n = pread(fd, block, sizeof block, 0);
+    if (n < 0)
+        return vr_fail_errno(errno, "%s: cannot read", name);
+    if (vr_compression(block, (size_t)n)) {
+        size_t bytes = sizeof block;
+        *out = COMPRESSED;
+        memset(block, 0, sizeof block);
+        const vr_status status = vr_decompress_start(block, &bytes, fd, name);
+        if (status != VR_OK)
+            return status;
+    }
+    if (begins_archive(block))
+        *out = ARCHIVE;
+    return VR_OK;
+}
+
+static vr_status open_regular(int *out, uint64_t *size, const char *name)
+{
+    struct stat file;
+    const int fd = *out = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* does not wait at a FIFO */
+    if (fd < 0 || fstat(fd, &file) != 0)
+        return vr_fail_errno(errno, "%s", name);
+    *size = (uint64_t)file.st_size;
+    if (S_ISDIR(file.st_mode))
+        return vr_fail(VR_ERROR_FORMAT, "%s: is a directory, not a trace; name a file in it", name);
+    if (!S_ISREG(file.st_mode))
+        return vr_fail(VR_ERROR_FORMAT, "%s: not a regular file", name);
+    if (file.st_size == 0)
+        return vr_fail(VR_ERROR_FORMAT, "%s: the file is empty", name);
+    return VR_OK;
+}
+
+static vr_status decompress(vr_source *source, const vr_archive_options *options)
+{
+    int plain;
+    const vr_status status = vr_decompress(&plain, &source->size, source->fd, source->name, options->memory_limit,
+                                           options->progress, options->context);
+    if (status != VR_OK)
+        return status;
+    close(source->fd);
+    source->fd = plain;
+    return VR_OK;
+}
+
+static vr_status open_file(vr_source *source, const vr_archive_options *options)
+{
+    kind found = PLAIN;
+    vr_status status = open_regular(&source->fd, &source->size, source->name);
+    if (status == VR_OK)
+        status = find_kind(&found, source->fd, source->name);
+    if (status == VR_OK && found == ARCHIVE)
+        return vr_fail(VR_ERROR_FORMAT, "%s: an archive: name a member of it, as in '%s:run1.h5'", source->name,
+                       source->name);
+    return status == VR_OK && found == COMPRESSED ? decompress(source, options) : status;
+}
+
+static vr_status open_member(vr_source *source, const char *path, const char *name, const vr_archive_options *options)
+{
+    vr_member member;
+    vr_status status = vr_archive_open(&source->archive, path, options);
+    if (status == VR_OK)
+        status = vr_archive_find(source->archive, name, &member);
+    if (status != VR_OK)
+        return status;
+    if (member.type != '0')
+        return vr_fail(VR_ERROR_FORMAT, "%s: a directory, link or device of the archive, not a file", source->name);
+    if (member.sparse)
+        return vr_fail(VR_ERROR_FORMAT, "%s: stored as a sparse file: extract it with tar, and read it there",
+                       source->name);
+    if (member.size == 0)
+        return vr_fail(VR_ERROR_FORMAT, "%s: the file is empty", source->name);
+    source->fd = vr_archive_fd(source->archive);
+    source->offset = member.offset;
+    source->size = member.size;
+    return VR_OK;
+}
+
+/* "runs.tar" of "runs.tar:run1.h5", the caller's to free, and where the member's name begins; NULL when no prefix
+ * before a colon is a file. */
+static char *archive_part(const char *name, const char **member)
+{
+    struct stat file;
+    for (const char *colon = strchr(name, ':'); colon; colon = strchr(colon + 1, ':')) {
+        char *path = strndup(name, (size_t)(colon - name));
+        if (path && stat(path, &file) == 0 && S_ISREG(file.st_mode)) {
+            *member = colon + 1;
+            return path;
+        }
+        free(path);
+    }
+    return NULL;
+}
+
+static const vr_archive_options *or_default(const vr_archive_options *options)
+{
+    static const vr_archive_options defaults = VR_ARCHIVE_OPTIONS_INIT;
+    return options ? options : &defaults;
+}
+
+vr_status vr_source_open(vr_source *out, const char *name, const vr_archive_options *options)
+{
+    const char *member;
+    *out = (vr_source){.name = strdup(name), .fd = -1};
+    if (!out->name)
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", name);
+    char *path = access(name, F_OK) != 0 ? archive_part(name, &member) : NULL;
+    const vr_status status =
+        path ? open_member(out, path, member, or_default(options)) : open_file(out, or_default(options));
+    free(path);
+    if (status != VR_OK)
+        vr_source_close(out);
+    return status;
+}
+
+void vr_source_close(vr_source *source)
+{
+    if (source->archive)
+        vr_archive_close(source->archive);
+    else if (source->name && source->fd >= 0)
+        close(source->fd);
+    free(source->name);
+    *source = (vr_source){.fd = -1};
+}
+
+typedef struct list {
+    char **names;
+    uint64_t count;
+} list;
+
+static vr_status add(list *all, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static vr_status add(list *all, const char *format, ...)
+{
+    va_list args;
+    char *name = NULL, **names = realloc(all->names, (all->count + 1) * sizeof *names);
+    if (!names)
+        return vr_fail(VR_ERROR_MEMORY, "out of memory");
+    all->names = names;
+    va_start(args, format);
+    const int length = vasprintf(&name, format, args);
+    va_end(args);
+    if (length < 0)
+        return vr_fail(VR_ERROR_MEMORY, "out of memory");
+    names[all->count++] = name;
+    return VR_OK;
+}
+
+static bool is_pattern(const char *text)
+{
+    return strpbrk(text, "*?[") != NULL;
+}
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    const size_t length = strlen(name), end = strlen(suffix);
+    return length > end && strcmp(name + length - end, suffix) == 0;
+}
+
+static const char *without_dot(const char *name)
+{
+    while (strncmp(name, "./", 2) == 0)
+        name += 2;
+    return name;
+}
+
+/* The files among an archive's members that match, or, for a NULL pattern, are HDF5 files by their name. */
+static vr_status add_members(list *all, vr_archive *archive, const char *path, const char *pattern)
+{
+    const vr_member *members;
+    uint64_t count;
+    vr_status status = vr_archive_members(archive, &members, &count);
+    for (uint64_t i = 0; status == VR_OK && i < count; i++) {
+        const char *name = without_dot(members[i].name);
+        const bool fits = pattern ? fnmatch(pattern, name, 0) == 0 : ends_in(name, ".h5") || ends_in(name, ".hdf5");
+        if (members[i].type == '0' && fits)
+            status = add(all, "%s:%s", path, name);
+    }
+    if (status != VR_OK || all->count)
+        return status;
+    return pattern ? vr_fail(VR_ERROR_ARGUMENT, "%s: no member matches '%s'", path, pattern)
+                   : vr_fail(VR_ERROR_ARGUMENT, "%s: no member's name ends in .h5 or .hdf5; name one, as in '%s:run1'",
+                             path, path);
+}
+
+/* A member that is there under this very name is meant, whatever pattern it may look like; so is one that is not
+ * there: opening it says so. */
+static vr_status add_member(list *all, vr_archive *archive, const char *path, const char *name)
+{
+    vr_member member;
+    if (!is_pattern(name) || vr_archive_find(archive, name, &member) == VR_OK)
+        return add(all, "%s:%s", path, name);
+    return add_members(all, archive, path, without_dot(name));
+}
+
+/* What of an archive is named; `name` NULL: the archive alone. */
+static vr_status add_archive(list *all, vr_archive **keep, const char *path, const char *name,
+                             const vr_archive_options *options)
+{
+    vr_archive *archive;
+    vr_status status = vr_archive_open(&archive, path, options);
+    if (status != VR_OK)
+        return status;
+    status = name ? add_member(all, archive, path, name) : add_members(all, archive, path, NULL);
+    if (keep && status == VR_OK)
+        *keep = archive;
+    else
+        vr_archive_close(archive);
+    return status;
+}
+
+static vr_status add_matches(list *all, const char *pattern)
+{
+    glob_t found;
+    const int result = glob(pattern, 0, NULL, &found);
+    vr_status status = VR_OK;
+    if (result == GLOB_NOMATCH)
+        return vr_fail(VR_ERROR_ARGUMENT, "%s: no file matches", pattern);
+    if (result != 0)
+        return vr_fail(VR_ERROR_IO, "%s: cannot be looked up", pattern);
+    for (size_t i = 0; status == VR_OK && i < found.gl_pathc; i++)
+        status = add(all, "%s", found.gl_pathv[i]);
+    globfree(&found);
+    return status;
+}
+
+/* Whether a file that is there is an archive; one that cannot be read is none: opening it says why. */
+static bool is_archive(const char *path)
+{
+    int fd;
+    uint64_t size;
+    kind found = PLAIN;
+    if (open_regular(&fd, &size, path) == VR_OK && find_kind(&found, fd, path) != VR_OK)
+        found = PLAIN;
+    if (fd >= 0)
+        close(fd);
+    return found == ARCHIVE;
+}
+
+vr_status vr_source_names(char ***out, uint64_t *count, vr_archive **keep, const char *argument,
+                          const vr_archive_options *options)
+{
+    list all = {0};
+    vr_status status;
+    const char *member;
+    const bool there = access(argument, F_OK) == 0;
+    char *path = there ? NULL : archive_part(argument, &member);
+    if (keep)
+        *keep = NULL;
+    if (path)
+        status = add_archive(&all, keep, path, member, options);
+    else if (there && is_archive(argument))
+        status = add_archive(&all, keep, argument, NULL, options);
+    else if (!there && is_pattern(argument))
+        status = add_matches(&all, argument);
+    else
+        status = add(&all, "%s", argument);
+    free(path);
+    if (status != VR_OK) {
+        vr_source_names_free(all.names, all.count);
+        all = (list){0};
+    }
+    *out = all.names;
+    *count = all.count;
+    return status;
+}
+
+void vr_source_names_free(char **names, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
