@@ -1,4 +1,5 @@
 #include "command.h"
+#include "sources.h"
 
 #include <formats/fail.h>
 #include <getopt.h>
@@ -10,7 +11,8 @@ static const char usage[] =
     "usage: varanalyze info [options] FILE...\n"
     "\n"
     "Says what a run was, what it recorded and whether the trace is complete. FILE is a trace; where it does not\n"
-    "exist but FILE.journal does (the run was killed, or still goes on), that is read.\n"
+    "exist but FILE.journal does (the run was killed, or still goes on), that is read. FILE may be compressed, a\n"
+    "member of a tar archive (runs.tar:run1.h5), or a pattern for either; an archive alone means all its *.h5.\n"
     "\n"
     "options:\n"
     "  -f, --format text|json|csv   csv: a row for each site (default text)\n"
@@ -21,7 +23,8 @@ static const char usage[] =
     "\n"
     "examples:\n"
     "  varanalyze info run1.h5\n"
-    "  varanalyze info --format json run1.h5 | jq .run.seeds\n";
+    "  varanalyze info --format json run1.h5 | jq .run.seeds\n"
+    "  varanalyze info 'runs.tar:seed-1*'\n";
 
 /* What a site has in the trace. */
 typedef struct site_use {
@@ -246,6 +249,25 @@ static vr_status show(FILE *out, const char *path, va_format format, bool first)
     return status;
 }
 
+static int show_all(char *const *operands, int count, const char *path, va_format format)
+{
+    va_output out;
+    va_sources sources = {0};
+    uint64_t shown = 0;
+    int result = VA_SAME;
+    if (va_output_open(&out, path) != VR_OK)
+        return va_trouble();
+    for (int i = 0; i < count; i++) {
+        if (va_sources_add(&sources, operands[i]) != VR_OK)
+            result = va_trouble();
+        for (; shown < sources.count; shown++)
+            if (show(out.stream, sources.names[shown], format, shown == 0) != VR_OK)
+                result = va_trouble();
+    }
+    va_sources_close(&sources);
+    return va_output_close(&out, result == VA_SAME) == VR_OK ? result : va_trouble();
+}
+
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},
@@ -267,14 +289,7 @@ static int run(int argc, char **argv)
             return va_misuse(&va_cmd_info, NULL);
     if (optind == argc)
         return va_misuse(&va_cmd_info, "name a trace");
-    va_output out;
-    if (va_output_open(&out, path) != VR_OK)
-        return va_trouble();
-    int result = VA_SAME;
-    for (int i = optind; i < argc; i++)
-        if (show(out.stream, argv[i], format, i == optind) != VR_OK)
-            result = va_trouble();
-    return va_output_close(&out, result == VA_SAME) == VR_OK ? result : va_trouble();
+    return show_all(argv + optind, argc - optind, path, format);
 }
 
 const va_command va_cmd_info = {"info", "what a run was, its layers, records, size and completeness", usage, run};

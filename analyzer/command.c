@@ -1,4 +1,6 @@
 #include "command.h"
+#include "guard.h"
+#include "sources.h"
 
 #include <errno.h>
 #include <formats/fail.h>
@@ -11,6 +13,7 @@
 
 int va_trouble(void)
 {
+    va_progress_clear();
     fprintf(stderr, "varanalyze: %s\n", vr_error());
     return VA_TROUBLE;
 }
@@ -72,6 +75,7 @@ vr_status va_output_open(va_output *out, const char *path)
         out->aside = NULL;
         return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
     }
+    va_guard_temporary(out->aside);
     out->stream = fopen(in_place ? path : out->aside, "we");
     if (!out->stream) {
         const vr_status status = vr_fail_errno(errno, "%s: cannot create", path);
@@ -97,6 +101,7 @@ vr_status va_output_close(va_output *out, bool keep)
     }
     if (!(fine && keep) && out->aside)
         unlink(out->aside);
+    va_guard_temporary(NULL);
     free(out->aside);
     return fine ? VR_OK : vr_fail_errno(error, "%s: cannot write", name);
 }

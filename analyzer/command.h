@@ -14,7 +14,7 @@ typedef struct va_command {
     int (*run)(int argc, char **argv); /* argv[0] is "varanalyze NAME" */
 } va_command;
 
-extern const va_command va_cmd_info, va_cmd_diff, va_cmd_recover;
+extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_recover;
 
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);

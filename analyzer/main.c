@@ -1,9 +1,10 @@
 #include "command.h"
+#include "guard.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_info, &va_cmd_recover};
+static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_info, &va_cmd_archive, &va_cmd_recover};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static void print_help(FILE *out)
@@ -57,7 +58,7 @@ static int run(const va_command *command, int argc, char **argv)
     char name[64];
     snprintf(name, sizeof name, "varanalyze %s", command->name);
     argv[0] = name;
-    return command->run(argc, argv);
+    return va_guard_run(command->run, argc, argv);
 }
 
 int main(int argc, char **argv)
