@@ -14,6 +14,10 @@
 /* Copying less than this costs less than mapping it. */
 #define COPY_BYTES ((size_t)128 << 10)
 
+/* Where maps begin in a file: the kernel maps large pieces of its page cache at once only where the addresses are
+ * aligned as the pieces are. */
+#define MAP_ALIGN ((uint64_t)2 << 20)
+
 /* Bytes of a file in memory. */
 typedef struct window {
     const char *bytes;
@@ -52,7 +56,7 @@ static bool open_window(window *out, const va_raw_side *side, char *copy, uint64
     const uint64_t offset = side->source->offset + at;
     if (bytes <= COPY_BYTES)
         return read_all(side->source->fd, copy, bytes, offset);
-    const uint64_t skip = offset % (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t skip = offset % MAP_ALIGN;
     out->length = bytes + skip;
     out->map = mmap(NULL, out->length, PROT_READ, MAP_SHARED, side->source->fd, (off_t)(offset - skip));
     if (out->map == MAP_FAILED) {
