@@ -29,6 +29,7 @@ typedef struct page {
 } page;
 
 static page *shared;
+static uint64_t step_seconds = STEP_SECONDS;
 
 static void put(char *out, size_t size, const char *text)
 {
@@ -89,7 +90,7 @@ static int watch(pid_t child, const sigset_t *signals, bool *hung)
         if (now != step || !shared->reading) {
             step = now;
             since = used;
-        } else if (used > since + STEP_SECONDS) {
+        } else if (used > since + step_seconds) {
             *hung = true;
             kill(child, SIGKILL);
         }
@@ -123,7 +124,8 @@ static int explain(int signal, bool hung)
     }
     print_place();
     if (hung)
-        fprintf(stderr, "the HDF5 library has not come back after %d s: damaged, or made to do harm\n", STEP_SECONDS);
+        fprintf(stderr, "the HDF5 library has not come back after %llu s: damaged, or made to do harm\n",
+                (unsigned long long)step_seconds);
     else if (signal == SIGKILL)
         fputs("killed while this was read; was the machine out of memory?\n", stderr);
     else if (shared->reading)
@@ -142,11 +144,21 @@ static int supervise(pid_t child, const sigset_t *signals)
     return explain(status == -1 ? SIGKILL : WTERMSIG(status), hung);
 }
 
+/* VR_GUARD=off is for debuggers, VR_GUARD=SECONDS for filters that take their time. */
+static bool is_wanted(void)
+{
+    const char *wish = getenv("VR_GUARD");
+    char *end;
+    const unsigned long long seconds = wish ? strtoull(wish, &end, 10) : 0;
+    if (wish && *wish && !*end && seconds > 0)
+        step_seconds = seconds;
+    return !wish || strcmp(wish, "off") != 0;
+}
+
 int va_guard_run(int (*command)(int argc, char **argv), int argc, char **argv)
 {
-    const char *wish = getenv("VR_GUARD"); /* "off" for debuggers */
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED || (wish && strcmp(wish, "off") == 0)) {
+    if (shared == MAP_FAILED || !is_wanted()) {
         shared = NULL;
         return command(argc, argv);
     }
