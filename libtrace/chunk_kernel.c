@@ -462,20 +462,6 @@ void KERNEL(stats, VR_ISA)(vr_stats *out, const void *elements, vr_dtype dtype, 
         return;
     }
     switch (dtype) {
-        CASE(VR_F64);
-        CASE(VR_F32);
-        CASE(VR_F16);
-        CASE(VR_BF16);
-        CASE(VR_F8E4M3);
-        CASE(VR_F8E5M2);
-        CASE(VR_I8);
-        CASE(VR_I16);
-        CASE(VR_I32);
-        CASE(VR_I64);
-        CASE(VR_U8);
-        CASE(VR_U16);
-        CASE(VR_U32);
-        CASE(VR_U64);
-        CASE(VR_BOOL);
+        EACH_DTYPE(CASE)
     }
 }

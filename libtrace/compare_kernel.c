@@ -471,10 +471,8 @@ INLINE void compare(vr_comparison *out, const chunk *c, size_t n)
 void KERNEL(compare, VR_ISA)(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,
                              const vr_tolerance *tolerance)
 {
-    vr_tolerance bounds = *tolerance;
-    if (!(bounds.relative >= 0))
-        bounds.relative = -INFINITY; /* -1 would let 0 <= -1 * 0 */
-    const bool tolerant = bounds.absolute >= 0 || bounds.relative >= 0 || bounds.ulp >= 0 || bounds.nan_equal;
+    vr_tolerance bounds;
+    const bool tolerant = read_tolerance(&bounds, tolerance);
 #define CASE(type)                                                                                                     \
     case type:                                                                                                         \
         if (tolerant)                                                                                                  \
@@ -483,20 +481,6 @@ void KERNEL(compare, VR_ISA)(vr_comparison *out, const void *a, const void *b, v
             compare(out, &(chunk){a, b, type, false, bounds}, n);                                                      \
         break
     switch (dtype) {
-        CASE(VR_F64);
-        CASE(VR_F32);
-        CASE(VR_F16);
-        CASE(VR_BF16);
-        CASE(VR_F8E4M3);
-        CASE(VR_F8E5M2);
-        CASE(VR_I8);
-        CASE(VR_I16);
-        CASE(VR_I32);
-        CASE(VR_I64);
-        CASE(VR_U8);
-        CASE(VR_U16);
-        CASE(VR_U32);
-        CASE(VR_U64);
-        CASE(VR_BOOL);
+        EACH_DTYPE(CASE)
     }
 }

@@ -29,6 +29,24 @@ typedef VECTOR(uint32_t) u32w;
 typedef VECTOR(int64_t) i64w;
 typedef VECTOR(uint64_t) u64w;
 
+/* CASE(type); for every element type: the compiler makes a kernel of its own for each. */
+#define EACH_DTYPE(CASE)                                                                                               \
+    CASE(VR_F64);                                                                                                      \
+    CASE(VR_F32);                                                                                                      \
+    CASE(VR_F16);                                                                                                      \
+    CASE(VR_BF16);                                                                                                     \
+    CASE(VR_F8E4M3);                                                                                                   \
+    CASE(VR_F8E5M2);                                                                                                   \
+    CASE(VR_I8);                                                                                                       \
+    CASE(VR_I16);                                                                                                      \
+    CASE(VR_I32);                                                                                                      \
+    CASE(VR_I64);                                                                                                      \
+    CASE(VR_U8);                                                                                                       \
+    CASE(VR_U16);                                                                                                      \
+    CASE(VR_U32);                                                                                                      \
+    CASE(VR_U64);                                                                                                      \
+    CASE(VR_BOOL);
+
 /* The positive codes of a float type without their sign: the smallest normal, the smallest that is not finite. */
 typedef struct layout {
     uint64_t normal, special;
@@ -97,6 +115,15 @@ INLINE double finite_limit(vr_dtype dtype)
     default:
         return INFINITY;
     }
+}
+
+/* The tolerance as kernels use it, and whether there is any. */
+INLINE bool read_tolerance(vr_tolerance *out, const vr_tolerance *tolerance)
+{
+    *out = *tolerance;
+    if (!(out->relative >= 0))
+        out->relative = -INFINITY; /* -1 would let 0 <= -1 * 0 */
+    return out->absolute >= 0 || out->relative >= 0 || out->ulp >= 0 || out->nan_equal;
 }
 
 #define CONVERT(vector, type) __builtin_convertvector(vector, type)

@@ -45,6 +45,27 @@ static inline void bench_print_load(void)
         printf("load average %.1f %.1f %.1f on %ld cores\n", load[0], load[1], load[2], sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* Reads "--quick" and "-n ROUNDS" of at most `most`; prints the usage when there is anything else. */
+static inline bool bench_options(int argc, char **argv, const char *usage, int most, bool *quick, int *rounds)
+{
+    *quick = false;
+    *rounds = 0;
+    bool fine = true;
+    for (int i = 1; i < argc && fine; i++) {
+        if (strcmp(argv[i], "--quick") == 0)
+            *quick = true;
+        else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc)
+            fine = (*rounds = atoi(argv[++i])) >= 1;
+        else
+            fine = false;
+    }
+    if (*rounds == 0)
+        *rounds = *quick ? 3 : 5;
+    if (!fine || *rounds > most)
+        fputs(usage, stderr);
+    return fine && *rounds <= most;
+}
+
 /* A directory of its own in TMPDIR (or /tmp), where the traces go. */
 static inline bool bench_make_directory(char out[BENCH_PATH])
 {

@@ -181,18 +181,12 @@ static void print_rows(int rounds)
 
 int main(int argc, char **argv)
 {
-    int rounds = 5;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0) {
-            records = 100000;
-            rounds = 3;
-        } else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc)
-            rounds = atoi(argv[++i]);
-        else
-            return fputs(usage, stderr), 2;
-    }
-    if (rounds < 1 || rounds > MAX_ROUNDS)
-        return fputs(usage, stderr), 2;
+    int rounds;
+    bool quick;
+    if (!bench_options(argc, argv, usage, MAX_ROUNDS, &quick, &rounds))
+        return 2;
+    if (quick)
+        records = 100000;
     if (!bench_make_directory(directory))
         return 1;
     bench_print_load();

@@ -10,6 +10,8 @@
 
 #define MOST_ROUNDS 9
 
+static const char usage[] = "usage: bench_hdf5 [-n ROUNDS] [--quick]\n";
+
 typedef struct scene {
     const char *name;
     bool differ, chunked, compressed, big_endian;
@@ -161,19 +163,22 @@ static bool bench_scene(const scene *s, const char *directory, hsize_t n, int ro
 
 int main(int argc, char **argv)
 {
-    const bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    int rounds;
+    bool quick;
+    if (!bench_options(argc, argv, usage, MOST_ROUNDS, &quick, &rounds))
+        return 2;
     const hsize_t n = ((hsize_t)1 << (quick ? 26 : 30)) / sizeof(float);
     char directory[BENCH_PATH];
     if (!bench_make_directory(directory))
         return 2;
     printf("two files of %llu MiB of f32, seconds, medians of %d alternating rounds\n",
-           (unsigned long long)(n * sizeof(float) >> 20), quick ? 3 : 7);
+           (unsigned long long)(n * sizeof(float) >> 20), rounds);
     bench_print_load();
     printf("%-40s %7s %8s %8s %7s  %-12s %6s  %-12s %s\n", "", "h5diff", "diff", "in tar", "faster", "goal", "tar",
            "<= 1.05", "memory");
     bool fine = true;
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes && fine; i++)
-        fine = bench_scene(&scenes[i], directory, n, quick ? 3 : 7);
+        fine = bench_scene(&scenes[i], directory, n, rounds);
     bench_remove_directory(directory);
     return fine ? 0 : 2;
 }
