@@ -7,13 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 64 /* boxes between two looks at options->stop */
+/* Boxes and bytes between two looks at options->stop: of small boxes enough that threads do not mostly wait for each
+ * other. */
+#define BATCH       4096
+#define BATCH_BYTES ((uint64_t)256 << 20)
 
 typedef struct comparison {
     va_h5_pair pair;
-    va_raw_job jobs[BATCH + 1]; /* the first is the last of the batch before */
-    bool same_fill;             /* elements in no chunk of either file have been found to be equal */
+    bool same_fill; /* elements in no chunk of either file have been found to be equal */
     va_h5_result *out;
+    va_raw_job *jobs; /* the first is the last of the batch before */
+    int room;
 } comparison;
 
 static void free_elements(const va_h5_pair *pair, int i, void *elements, uint64_t n)
@@ -260,13 +264,36 @@ static vr_status settle(comparison *c, va_raw_job *job)
     }
 }
 
+/* Room for one more job after the n of a batch. Most datasets are small, and should not pay for large ones. */
+static bool make_room(comparison *c, int n)
+{
+    if (n + 1 < c->room)
+        return true;
+    const int room = c->room ? 2 * c->room : 4;
+    va_raw_job *jobs = realloc(c->jobs, (size_t)room * sizeof *jobs);
+    if (!jobs)
+        return false;
+    c->jobs = jobs;
+    c->room = room;
+    return true;
+}
+
 static vr_status fill_batch(comparison *c, bool first, int *count)
 {
     vr_status status = VR_OK;
+    uint64_t bytes = 0;
     int n = 0;
-    for (va_raw_job *job = c->jobs + 1; status == VR_OK && n < BATCH && next_box(&c->pair, &job->box); job++, n++)
+    while (status == VR_OK && n < BATCH && bytes < BATCH_BYTES) {
+        if (!make_room(c, n))
+            return va_h5_pair_no_memory(&c->pair);
+        va_raw_job *job = &c->jobs[n + 1];
+        if (!next_box(&c->pair, &job->box))
+            break;
         if (c->pair.by_bytes)
             status = find_chunks(&c->pair, job, first && n == 0 ? NULL : job - 1);
+        bytes += job->box.elements * c->pair.raw.element;
+        n++;
+    }
     *count = n;
     return status;
 }
@@ -279,7 +306,7 @@ static bool is_enough(const comparison *c)
 
 static vr_status compare_boxes(comparison *c)
 {
-    int n;
+    int n = 0;
     vr_status status = fill_batch(c, true, &n);
     while (status == VR_OK && n > 0 && !is_enough(c)) {
         va_guard_reading(NULL, NULL);
@@ -370,14 +397,11 @@ static vr_status compare_data(comparison *c, const va_h5_side *a, const va_h5_si
 vr_status va_h5_compare_data(va_h5_result *out, const va_h5_side *a, const va_h5_side *b, const va_h5_options *options)
 {
     *out = (va_h5_result)VA_H5_RESULT_INIT;
-    comparison *c = calloc(1, sizeof *c);
-    if (!c)
-        return vr_fail(VR_ERROR_MEMORY, "%s: %s: out of memory", a->source->name, a->path);
-    c->out = out;
+    comparison c = {.out = out};
     const vr_h5_quiet quiet = vr_h5_quiet_begin();
-    const vr_status status = compare_data(c, a, b, options);
-    va_h5_pair_close(&c->pair);
+    const vr_status status = compare_data(&c, a, b, options);
+    va_h5_pair_close(&c.pair);
     vr_h5_quiet_end(quiet);
-    free(c);
+    free(c.jobs);
     return status;
 }

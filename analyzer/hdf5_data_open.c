@@ -225,7 +225,8 @@ static void choose_way(va_h5_pair *pair)
         raw->sides[i].source = pair->sides[i].in->source;
         const bool known = vr_h5_pipeline_read(&raw->sides[i].pipeline, pair->sides[i].plist);
         pair->sides[i].whole_only = filters_whole_only(&pair->sides[i]);
-        const bool placed = pair->chunked ? known : place_contiguous(pair, i);
+        const bool placed =
+            pair->chunked ? known && vr_h5_has_places(pair->sides[i].in->dataset) : place_contiguous(pair, i);
         fine = fine && placed;
         ordered = raw->dtype && read_order(pair, i) && ordered;
     }

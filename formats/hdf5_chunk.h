@@ -17,9 +17,12 @@ typedef struct vr_h5_chunk {
     uint32_t skipped;       /* bit i: filter i of the pipeline was not applied */
 } vr_h5_chunk;
 
-/* Where the chunk at `start` (the coordinates of its first element, of a dataset in a file that vr_h5_open has opened)
- * lies. A search in the dataset's index; nothing of the chunk is read. Fails with VR_ERROR_FORMAT, and a message
- * without the names of file and object. */
+/* Whether an object is in a file that vr_h5_open has opened. */
+VR_API bool vr_h5_has_places(hid_t object);
+
+/* Where the chunk at `start` (the coordinates of its first element) of a dataset that has places lies; of any other,
+ * the chunk would be read to no good end. A search in the dataset's index; nothing of the chunk is read. Fails with
+ * VR_ERROR_FORMAT, and a message without the names of file and object. */
 VR_API vr_status vr_h5_chunk_find(vr_h5_chunk *out, hid_t dataset, const hsize_t *start);
 
 #define VR_H5_FILTERS 8
