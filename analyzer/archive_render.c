@@ -22,8 +22,9 @@ static const char *digest_text(char out[33], const vr_member *member)
 static void print_long(FILE *out, const vr_member *member)
 {
     char digest[33];
-    fprintf(out, "%14" PRIu64 "  %-32s  %14" PRIu64 "  %s", member->size,
-            member->has_digest ? digest_text(digest, member) : "-", member->offset, member->name);
+    fprintf(out, "%14" PRIu64 "  %-32s  %14" PRIu64 "  ", member->size,
+            member->has_digest ? digest_text(digest, member) : "-", member->offset);
+    va_print_plain(out, member->name);
     if (member->type != '0' || member->sparse)
         fprintf(out, "  (%s)", member->sparse ? "sparse file" : type_name(member));
     fputc('\n', out);
@@ -34,10 +35,12 @@ static void list_text(FILE *out, const va_members *list)
     if (list->full)
         fprintf(out, "%14s  %-32s  %14s  %s\n", "bytes", "digest", "offset", "name");
     for (uint64_t i = 0; i < list->count; i++)
-        if (list->full)
+        if (list->full) {
             print_long(out, list->members[i]);
-        else
-            fprintf(out, "%s\n", list->members[i]->name);
+        } else {
+            va_print_plain(out, list->members[i]->name);
+            fputc('\n', out);
+        }
 }
 
 static void list_csv(FILE *out, const va_members *list)
@@ -98,9 +101,13 @@ static void verdict_sum(FILE *out, const va_verdict *v)
 
 static void verdict_text(FILE *out, const va_verdict *v)
 {
-    for (uint64_t i = 0; i < v->problem_count; i++)
-        fprintf(out, "%s%s%s: %s\n", v->path, *v->problems[i].member ? ":" : "", v->problems[i].member,
-                v->problems[i].what);
+    for (uint64_t i = 0; i < v->problem_count; i++) {
+        fprintf(out, "%s%s", v->path, *v->problems[i].member ? ":" : "");
+        va_print_plain(out, v->problems[i].member);
+        fputs(": ", out);
+        va_print_plain(out, v->problems[i].what);
+        fputc('\n', out);
+    }
     if (!v->unreadable)
         verdict_sum(out, v);
 }

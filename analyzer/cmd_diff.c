@@ -131,12 +131,14 @@ static vr_status diff_many(vr_trace *const *traces, int runs, const settings *s,
     return status;
 }
 
-static vr_status diff_traces(char *const *paths, int runs, const settings *s, bool *same)
+/* Compressed files stay decompressed: their sources go to the traces. */
+static vr_status diff_traces(va_diff_input *inputs, char *const *names, int runs, const settings *s, bool *same)
 {
     vr_trace **traces = calloc((size_t)runs, sizeof *traces);
     vr_status status = traces ? VR_OK : vr_fail(VR_ERROR_MEMORY, "out of memory");
     for (int i = 0; status == VR_OK && i < runs; i++)
-        status = vr_trace_open(&traces[i], paths[i]);
+        status = inputs[i].source.name ? vr_trace_open_source(&traces[i], &inputs[i].source)
+                                       : vr_trace_open(&traces[i], names[i]);
     if (status == VR_OK)
         status = runs == 2 ? diff_two(traces, s, same) : diff_many(traces, runs, s, same);
     for (int i = 0; traces && i < runs; i++)
@@ -178,12 +180,12 @@ static vr_status diff_inputs(char *const *names, int count, const settings *s, b
         status = va_diff_input_open(&inputs[opened], names[opened], s->hdf5);
     if (status == VR_OK)
         status = check_kinds(inputs, names, count, s, &traces);
-    if (status == VR_OK && !traces)
-        status = va_diff_objects(inputs, count, s, same);
+    if (status == VR_OK)
+        status = traces ? diff_traces(inputs, names, count, s, same) : va_diff_objects(inputs, count, s, same);
     for (int i = 0; i < opened; i++)
         va_diff_input_close(&inputs[i]);
     free(inputs);
-    return status == VR_OK && traces ? diff_traces(names, count, s, same) : status;
+    return status;
 }
 
 static int diff_all(char *const *operands, int count, const settings *s)

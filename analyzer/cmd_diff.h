@@ -24,12 +24,13 @@ int va_diff_parse(va_diff_settings *settings, int argc, char **argv);
 /* A file to be compared. */
 typedef struct va_diff_input {
     vr_source source;
-    hid_t file;    /* -1: it is a trace */
+    hid_t file;    /* -1: read as a trace */
     bool is_trace; /* by its format attribute, or a journal */
 } va_diff_input;
 
-/* Opens the file behind a name as far as to know what it is: one that is not a trace, or any with `hdf5`, stays open.
- * Fails with VR_ERROR_IO, VR_ERROR_FORMAT (not HDF5). */
+/* Opens the file behind a name and finds out what it is; one that is not a trace, or any with `hdf5`, is open for the
+ * HDF5 library too. The source of a run that was killed, whose journal is left, is empty. Fails with VR_ERROR_IO,
+ * VR_ERROR_FORMAT (not HDF5). */
 vr_status va_diff_input_open(va_diff_input *out, const char *name, bool hdf5);
 void va_diff_input_close(va_diff_input *input);
 

@@ -58,6 +58,13 @@ static bool is_trace(hid_t file, const char *name)
     return fine;
 }
 
+static void close_file(va_diff_input *input)
+{
+    if (input->file >= 0)
+        H5Fclose(input->file);
+    input->file = -1;
+}
+
 vr_status va_diff_input_open(va_diff_input *out, const char *name, bool hdf5)
 {
     *out = (va_diff_input){.source.fd = -1, .file = -1, .is_trace = is_left_over(name)};
@@ -81,15 +88,13 @@ vr_status va_diff_input_open(va_diff_input *out, const char *name, bool hdf5)
     }
     out->is_trace = is_trace(out->file, name);
     if (out->is_trace && !hdf5)
-        va_diff_input_close(out);
+        close_file(out);
     return VR_OK;
 }
 
 void va_diff_input_close(va_diff_input *input)
 {
-    if (input->file >= 0)
-        H5Fclose(input->file);
-    input->file = -1;
+    close_file(input);
     vr_source_close(&input->source);
 }
 

@@ -11,10 +11,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void va_print_plain(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        if (*text == '\n')
+            fputs("\\n", out);
+        else if ((unsigned char)*text < ' ' || *text == 0x7f)
+            fprintf(out, "\\x%02x", (unsigned char)*text);
+        else
+            putc(*text, out);
+}
+
 int va_trouble(void)
 {
     va_progress_clear();
-    fprintf(stderr, "varanalyze: %s\n", vr_error());
+    fputs("varanalyze: ", stderr);
+    va_print_plain(stderr, vr_error());
+    fputc('\n', stderr);
     return VA_TROUBLE;
 }
 

@@ -16,6 +16,9 @@ typedef struct va_command {
 
 extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_recover;
 
+/* Prints text of others: what would move a terminal's cursor or end the line becomes "\n", "\x1b". */
+void va_print_plain(FILE *out, const char *text);
+
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);
 

@@ -23,7 +23,12 @@ static void draw(const char *name, uint64_t done, uint64_t total)
 {
     const double part = total ? (double)done / (double)total : 0;
     const int filled = (int)(part * BAR);
-    fprintf(stderr, "\r%.48s [%.*s%*s] %3d%%", name, filled, "########################", BAR - filled, "",
+    char shown[49];
+    snprintf(shown, sizeof shown, "%s", name);
+    for (char *c = shown; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    fprintf(stderr, "\r%s [%.*s%*s] %3d%%", shown, filled, "########################", BAR - filled, "",
             (int)(part * 100));
 }
 

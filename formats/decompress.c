@@ -26,11 +26,18 @@ static const struct compression {
     {"bzip2", "BZh", 3, ARCHIVE_FILTER_BZIP2},
 };
 
+/* "BZh" may begin a name, and so a tar archive: a digit and the mark of a block, or of the end, have to follow. */
+static bool is_bzip2(const unsigned char *start, size_t bytes)
+{
+    return bytes >= 10 && start[3] >= '1' && start[3] <= '9' &&
+           (memcmp(start + 4, "1AY&SY", 6) == 0 || memcmp(start + 4, "\x17rE8P\x90", 6) == 0);
+}
+
 static const struct compression *recognize(const void *start, size_t bytes)
 {
     for (size_t i = 0; i < sizeof compressions / sizeof *compressions; i++)
         if (bytes >= compressions[i].length && memcmp(start, compressions[i].start, compressions[i].length) == 0)
-            return &compressions[i];
+            return compressions[i].filter != ARCHIVE_FILTER_BZIP2 || is_bzip2(start, bytes) ? &compressions[i] : NULL;
     return NULL;
 }
 
@@ -66,6 +73,11 @@ static vr_status nothing(const reader *in)
                    in->kind->name);
 }
 
+static bool is_zero(const unsigned char *bytes, size_t size)
+{
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
 /* The next bytes of the file, into the block; 0 at its end, -1 on failure. */
 static ssize_t read_block(reader *in)
 {
@@ -93,7 +105,7 @@ static la_ssize_t give_block(struct archive *archive, void *data, const void **b
 
 static vr_status find_kind(reader *in)
 {
-    char start[8];
+    char start[VR_COMPRESSION_BYTES];
     struct stat file;
     const ssize_t n = pread(in->fd, start, sizeof start, 0);
     if (n < 0 || fstat(in->fd, &file) != 0)
@@ -130,13 +142,21 @@ static vr_status begin(reader *in)
     return in->inflates ? VR_OK : vr_fail(VR_ERROR_MEMORY, "%s: out of memory", in->name);
 }
 
-/* Some filters take whatever follows their data for the end of the file. */
-static vr_status check_end(const reader *in)
+/* Some filters take whatever follows their data for the end of the file. Zeros are fine: tapes have whole blocks. */
+static vr_status check_end(reader *in)
 {
     const la_int64_t used = archive_filter_bytes(in->archive, -1);
-    if (used >= 0 && (uint64_t)used < in->total)
-        return vr_fail(VR_ERROR_FORMAT, "%s: damaged %s data: %llu bytes at the end are none", in->name, in->kind->name,
-                       (unsigned long long)(in->total - (uint64_t)used));
+    if (used < 0 || (uint64_t)used >= in->total)
+        return VR_OK;
+    ssize_t n = 1;
+    for (in->done = (uint64_t)used; n > 0;) {
+        n = read_block(in);
+        if (n < 0)
+            return vr_fail_errno(errno, "%s: cannot read", in->name);
+        if (n > 0 && !is_zero(in->block, (size_t)n))
+            return vr_fail(VR_ERROR_FORMAT, "%s: damaged %s data: %llu bytes at the end are none", in->name,
+                           in->kind->name, (unsigned long long)(in->total - (uint64_t)used));
+    }
     return VR_OK;
 }
 
@@ -166,6 +186,13 @@ static vr_status fill_stream(reader *in, bool *more)
     return n > 0 || in->between ? VR_OK : damaged(in, "it ends too early");
 }
 
+/* Zeros behind a member are no data: tapes have whole blocks. */
+static void skip_zeros(z_stream *stream)
+{
+    for (; stream->avail_in > 0 && *stream->next_in == 0; stream->avail_in--)
+        stream->next_in++;
+}
+
 /* A gzip file is one member or several, one after the other. */
 static vr_status next_of_stream(reader *in, const void **bytes, size_t *size)
 {
@@ -179,8 +206,12 @@ static vr_status next_of_stream(reader *in, const void **bytes, size_t *size)
             return status;
         if (!more)
             break;
-        if (in->between)
+        if (in->between) {
+            skip_zeros(stream);
+            if (stream->avail_in == 0)
+                continue;
             inflateReset(stream);
+        }
         const int result = inflate(stream, Z_NO_FLUSH);
         in->between = result == Z_STREAM_END;
         if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)

@@ -9,12 +9,15 @@
 /* Called every so often with the bytes of the compressed file read so far and its size. */
 typedef void (*vr_progress)(void *context, const char *name, uint64_t done, uint64_t total);
 
+#define VR_COMPRESSION_BYTES 16 /* so many bytes of a file tell */
+
 /* "gzip", "zstd", "xz", "lz4", "bzip2" by the first bytes of a file; NULL for none of these. */
 VR_API const char *vr_compression(const void *start, size_t bytes);
 
 /* Decompresses `fd` (all of it, read from its offset 0; it stays the caller's) into memory, and into a nameless file in
- * $TMPDIR (/tmp) once that passes `limit` bytes. `*out` is a descriptor of the result, the caller's to close, `*size`
- * its length, never 0. `progress` may be NULL. Fails with VR_ERROR_FORMAT (damaged, cut off, or nothing comes out),
+ * $TMPDIR (/tmp) once that passes `limit` bytes. Zeros behind the data, as tapes have them, are left out, but not
+ * behind zstd, whose own program refuses them. `*out` is a descriptor of the result, the caller's to close, `*size` its
+ * length, never 0. `progress` may be NULL. Fails with VR_ERROR_FORMAT (damaged, cut off, or nothing comes out),
  * VR_ERROR_IO (no room), VR_ERROR_UNSUPPORTED (this libarchive lacks the compression); nothing is left then. */
 VR_API vr_status vr_decompress(int *out, uint64_t *size, int fd, const char *name, uint64_t limit, vr_progress progress,
                                void *context);

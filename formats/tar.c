@@ -387,6 +387,15 @@ static vr_status describe(vr_tar *tar, vr_tar_member *out, uint64_t at, uint64_t
     return is_gnu(&tar->block) || !is_posix(&tar->block) ? skip_sparse_blocks(tar, out) : VR_OK;
 }
 
+bool vr_tar_begins(const void *start, size_t bytes)
+{
+    if (bytes < VR_TAR_BLOCK)
+        return false;
+    const bool is_empty = bytes >= (size_t)2 * VR_TAR_BLOCK && bytes < VR_TAR_START && *(const char *)start == 0 &&
+                          memcmp(start, (const char *)start + 1, bytes - 1) == 0;
+    return is_empty || is_header(start);
+}
+
 vr_status vr_tar_open(vr_tar **out, int fd, uint64_t size, const char *name)
 {
     vr_tar *tar = calloc(1, sizeof *tar);

@@ -13,6 +13,7 @@
 #include <varanalyze/status.h>
 
 #define VR_TAR_BLOCK 512
+#define VR_TAR_START (20 * VR_TAR_BLOCK + 1) /* more than an archive of tar's without members has */
 
 typedef struct vr_tar_member {
     const char *name;    /* as stored; of a sparse member, its own name */
@@ -32,6 +33,10 @@ static inline uint64_t vr_tar_round(uint64_t offset)
 {
     return (offset + VR_TAR_BLOCK - 1) & ~(uint64_t)(VR_TAR_BLOCK - 1);
 }
+
+/* Whether a file that begins with these bytes, VR_TAR_START of them or all, is a tar archive: with a header, or with no
+ * member: nothing but the zeros that tar ends with. */
+VR_API bool vr_tar_begins(const void *start, size_t bytes);
 
 /* Reads the archive in the first `size` bytes of `fd`, which stays the caller's; `name` stands for it in messages.
  * Fails with VR_ERROR_MEMORY. */

@@ -207,7 +207,7 @@ static vr_status read_headers(vr_archive *archive, bool own)
 /* Exchanges a compressed file's descriptor for one of its contents. */
 static vr_status decompress(vr_archive *archive, const vr_archive_options *options)
 {
-    char start[8];
+    char start[VR_COMPRESSION_BYTES];
     const ssize_t n = pread(archive->fd, start, sizeof start, 0);
     if (n < 0)
         return vr_fail_errno(errno, "%s: cannot read", archive->path);
@@ -302,7 +302,7 @@ static vr_status open_path(vr_archive **out, const char *path, const vr_archive_
         return vr_fail_errno(errno, "%s", path);
     if (fstat(fd, file) != 0 || !S_ISREG(file->st_mode)) {
         close(fd);
-        return vr_fail(VR_ERROR_FORMAT, "%s: not a regular file", path);
+        return vr_fail(VR_ERROR_IO, "%s: not a regular file", path);
     }
     pthread_mutex_lock(&open_lock);
     const vr_status status = open_shared(out, fd, file, path, options);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@
 typedef struct job {
     const char *path;
     int fd;
-    bool made; /* the file was not there */
+    bool made;     /* the file was not there, and nobody else has written to it */
+    bool nameless; /* the file gets its name when it is complete */
     vr_archive *archive;
     const vr_addition *files;
     uint64_t count;
@@ -55,12 +57,37 @@ static vr_status lock(const job *of)
     return result != 0 ? vr_fail_errno(errno, "%s: cannot lock", of->path) : VR_OK;
 }
 
-/* Whether the locked file is still what the path names: somebody who failed may have removed it. */
-static bool is_there(const job *of)
+/* Whether the locked file is still what the path names: somebody who failed may have removed it. Somebody who had the
+ * lock before may have written to it: then it is no longer ours to remove. */
+static bool is_there(job *of)
 {
     struct stat file, named;
-    return fstat(of->fd, &file) == 0 && stat(of->path, &named) == 0 && file.st_dev == named.st_dev &&
-           file.st_ino == named.st_ino;
+    const bool there = fstat(of->fd, &file) == 0 && stat(of->path, &named) == 0 && file.st_dev == named.st_dev &&
+                       file.st_ino == named.st_ino;
+    of->made = of->made && there && file.st_size == 0;
+    return there;
+}
+
+/* A new archive is best made without a name, so that nothing is left if this is killed; not all file systems can. */
+static bool open_nameless(job *of)
+{
+    struct stat there;
+    char *copy = strdup(of->path);
+    if (copy && lstat(of->path, &there) != 0 && access("/proc/self/fd", F_OK) == 0)
+        of->fd = open(dirname(copy), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    free(copy);
+    of->nameless = of->fd >= 0;
+    return of->nameless;
+}
+
+static vr_status give_name(const job *of)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", of->fd);
+    if (linkat(AT_FDCWD, path, AT_FDCWD, of->path, AT_SYMLINK_FOLLOW) == 0)
+        return VR_OK;
+    return errno == EEXIST ? vr_fail(VR_ERROR_ARGUMENT, "%s: is there already", of->path)
+                           : vr_fail_errno(errno, "%s: cannot name the file", of->path);
 }
 
 static vr_status open_file(job *of)
@@ -90,7 +117,7 @@ static vr_status open_locked(job *of)
 
 static vr_status check_file(const job *of, bool create)
 {
-    char start[8];
+    char start[VR_COMPRESSION_BYTES];
     struct stat file;
     if (fstat(of->fd, &file) != 0)
         return vr_fail_errno(errno, "%s", of->path);
@@ -353,6 +380,34 @@ static void keep_name(const job *of)
     free(copy);
 }
 
+/* Nothing is overwritten that somebody put behind the end marker: another archive, or all of a file that is none and
+ * begins with zeros. What a killed program left may go: a footer ends it. */
+static vr_status check_behind(const job *of)
+{
+    const char *piece = of->piece;
+    const uint64_t from = of->archive->end, size = of->archive->size, behind = size > from ? size - from : 0;
+    vr_footer footer;
+    if (behind == 0 || (size >= VR_END_MARKER && vr_footer_read(&footer, of->fd, size - VR_END_MARKER)))
+        return VR_OK;
+    const size_t bytes = behind < VR_PIECE ? (size_t)behind : VR_PIECE;
+    const vr_status status = vr_read_at(of->fd, of->piece, bytes, from, of->path);
+    if (status != VR_OK)
+        return status;
+    size_t at = 0;
+    while (at < bytes && piece[at] == 0)
+        at++;
+    if (at < bytes && from == 0)
+        return vr_fail(VR_ERROR_FORMAT, "%s: not a tar archive: it begins with zeros, and something else follows",
+                       of->path);
+    at -= at % VR_TAR_BLOCK;
+    if (vr_tar_begins(piece + at, bytes - at) && piece[at])
+        return vr_fail(VR_ERROR_FORMAT,
+                       "%s: another archive begins behind its end, at %" PRIu64
+                       ", and would be lost: 'tar --concatenate' joins archives, 'cat' does not",
+                       of->path, from + at);
+    return VR_OK;
+}
+
 static vr_status append(job *of, vr_taken taken, bool create)
 {
     vr_status status = check_file(of, create);
@@ -366,17 +421,20 @@ static vr_status append(job *of, vr_taken taken, bool create)
     if (covered && !vr_archive_is_covered(of->archive)) /* new digests would hide what is wrong with the members */
         return vr_fail(VR_ERROR_FORMAT, "%s: a manifest is damaged, so nothing is added; verify the archive", of->path);
     of->piece = malloc(VR_PIECE);
-    return of->piece ? change(of) : no_memory(of);
+    status = of->piece ? check_behind(of) : no_memory(of);
+    return status == VR_OK ? change(of) : status;
 }
 
 vr_status vr_archive_append(const char *path, const vr_addition *files, uint64_t count, vr_taken taken, bool create,
                             char **added, const vr_archive_options *options)
 {
     job of = {.path = path, .fd = -1, .files = files, .count = count, .options = options};
-    vr_status status = open_locked(&of);
+    vr_status status = create && open_nameless(&of) ? VR_OK : open_locked(&of);
     if (status == VR_OK)
         status = append(&of, taken, create);
-    if (status == VR_OK && of.made)
+    if (status == VR_OK && of.nameless)
+        status = give_name(&of);
+    if (status == VR_OK && (of.made || of.nameless))
         keep_name(&of);
     if (status != VR_OK && of.made)
         unlink(path);

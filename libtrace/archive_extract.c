@@ -16,8 +16,14 @@ typedef struct target {
     const vr_member *member;
     int folder;       /* the one it goes to */
     const char *base; /* its name there */
-    char aside[64];   /* its name there until it is complete */
+    char aside[64];   /* its name there until it is complete; "": none yet */
 } target;
+
+/* What an archive says, without what the process's mask takes away when the file is made. */
+static mode_t file_mode(const target *to)
+{
+    return to->member->mode & 0777;
+}
 
 static vr_status check_member(const vr_archive *archive, const vr_member *member)
 {
@@ -80,20 +86,35 @@ static vr_status check_place(const target *to, bool overwrite)
     return VR_OK;
 }
 
-static vr_status make_aside(target *to, int *fd)
+/* Gives the file in `*fd` a name aside; makes one of that name if there is none. */
+static vr_status name_aside(target *to, int *fd)
 {
     static unsigned serial;
+    char path[64];
+    const bool nameless = *fd >= 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", *fd);
     for (int i = 0; i < TRIES; i++) {
         snprintf(to->aside, sizeof to->aside, ".varanalyze-%ld-%u", (long)getpid(),
                  __atomic_fetch_add(&serial, 1, __ATOMIC_RELAXED));
-        *fd = openat(to->folder, to->aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (*fd >= 0)
+        if (nameless && linkat(AT_FDCWD, path, to->folder, to->aside, AT_SYMLINK_FOLLOW) == 0)
+            return VR_OK;
+        if (!nameless)
+            *fd = openat(to->folder, to->aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, file_mode(to));
+        if (!nameless && *fd >= 0)
             return VR_OK;
         if (errno != EEXIST)
             break;
     }
     to->aside[0] = 0;
     return vr_fail_errno(errno, "%s: cannot make a file", to->member->name);
+}
+
+/* Without a name, if the file system can: nothing is left if this is killed. */
+static vr_status make_aside(target *to, int *fd)
+{
+    *fd = access("/proc/self/fd", F_OK) == 0 ? openat(to->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, file_mode(to))
+                                             : -1;
+    return *fd >= 0 ? VR_OK : name_aside(to, fd);
 }
 
 static vr_status copy_by_buffer(const target *to, int fd, uint64_t done)
@@ -135,8 +156,8 @@ static vr_status fill(const target *to, int fd)
     const vr_status status = copy_contents(to, fd);
     if (status != VR_OK)
         return status;
-    if (fchmod(fd, to->member->mode & 0777) != 0 || futimens(fd, times) != 0)
-        return vr_fail_errno(errno, "%s: cannot set mode and time", to->member->name);
+    if (futimens(fd, times) != 0)
+        return vr_fail_errno(errno, "%s: cannot set the time", to->member->name);
     return VR_OK;
 }
 
@@ -161,11 +182,13 @@ static vr_status write_file(target *to, bool overwrite)
     if (status != VR_OK)
         return status;
     status = fill(to, fd);
+    if (status == VR_OK && !to->aside[0])
+        status = name_aside(to, &fd);
     if (close(fd) != 0 && status == VR_OK)
         status = vr_fail_errno(errno, "%s: cannot write", to->member->name);
     if (status == VR_OK)
         status = name_file(to, overwrite);
-    if (status != VR_OK)
+    if (status != VR_OK && to->aside[0])
         unlinkat(to->folder, to->aside, 0);
     return status;
 }

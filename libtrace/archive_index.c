@@ -119,13 +119,15 @@ static vr_status make_index(vr_text *text, const vr_archive *archive)
     return VR_OK;
 }
 
-/* Writes aside, then renames: a reader sees the whole index or none. */
-static void save(const vr_text *text, const char *aside, const char *path)
+/* Writes aside, then renames: a reader sees the whole index or none. `mode` is the archive's: who may not read it is
+ * not told its names. */
+static void save(const vr_text *text, const char *aside, const char *path, mode_t mode)
 {
     char *unique = strdup(aside);
     const int fd = unique ? mkostemp(unique, O_CLOEXEC) : -1;
     if (fd >= 0) {
-        const bool written = vr_write_at(fd, text->bytes, text->size, 0, unique) == VR_OK && fchmod(fd, 0644) == 0;
+        const bool written =
+            vr_write_at(fd, text->bytes, text->size, 0, unique) == VR_OK && fchmod(fd, mode & 0666) == 0;
         if (close(fd) != 0 || !written || rename(unique, path) != 0)
             unlink(unique);
     }
@@ -141,7 +143,7 @@ void vr_index_write(const vr_archive *archive)
                            now.st_mtim.tv_sec == archive->file.st_mtim.tv_sec &&
                            now.st_mtim.tv_nsec == archive->file.st_mtim.tv_nsec;
     if (path && aside && unchanged && make_index(&text, archive) == VR_OK)
-        save(&text, aside, path);
+        save(&text, aside, path, now.st_mode);
     free(text.bytes);
     free(aside);
     free(path);

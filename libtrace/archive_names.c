@@ -39,8 +39,13 @@ static vr_status check_name(const char *name)
 {
     const size_t length = strlen(name);
     if (!vr_name_is_text(name, length))
-        return vr_fail(VR_ERROR_ARGUMENT, "a name for an archive has to be UTF-8 without control characters");
-    if (!vr_name_is_inside(name) || length >= NAME_MOST)
+        return vr_fail(VR_ERROR_ARGUMENT,
+                       "\"%.200s\" cannot be a name in an archive: it has to be UTF-8 without control characters",
+                       name);
+    if (length >= NAME_MOST)
+        return vr_fail(VR_ERROR_ARGUMENT, "\"%.200s...\" cannot be a name in an archive: it has more than %d bytes",
+                       name, NAME_MOST - 1);
+    if (!vr_name_is_inside(name))
         return vr_fail(
             VR_ERROR_ARGUMENT,
             "\"%.200s\" cannot be a name in an archive: it has to be relative, without \"..\" or empty parts", name);

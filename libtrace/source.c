@@ -2,6 +2,7 @@
 
 #include "decompress.h"
 #include "fail.h"
+#include "tar.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,34 +17,22 @@
 
 typedef enum kind { PLAIN, COMPRESSED, ARCHIVE } kind;
 
-/* Whether a file that begins with this block is a tar archive: the header's checksum is right, its own bytes counted as
- * spaces. */
-static bool begins_archive(const unsigned char block[512])
-{
-    long sum = 0;
-    for (int i = 0; i < 512; i++)
-        sum += i >= 148 && i < 156 ? ' ' : block[i];
-    char digits[9] = "";
-    memcpy(digits, block + 148, 8);
-    return block[0] != 0 && strtol(digits, NULL, 8) == sum;
-}
-
 static vr_status find_kind(kind *out, int fd, const char *name)
 {
-    unsigned char block[512] = {0};
+    char start[VR_TAR_START];
     *out = PLAIN;
-    const ssize_t n = pread(fd, block, sizeof block, 0);
+    const ssize_t n = pread(fd, start, sizeof start, 0);
+    size_t bytes = n > 0 ? (size_t)n : 0;
     if (n < 0)
         return vr_fail_errno(errno, "%s: cannot read", name);
-    if (vr_compression(block, (size_t)n)) {
-        size_t bytes = sizeof block;
+    if (vr_compression(start, bytes)) {
         *out = COMPRESSED;
-        memset(block, 0, sizeof block);
-        const vr_status status = vr_decompress_start(block, &bytes, fd, name);
+        bytes = sizeof start;
+        const vr_status status = vr_decompress_start(start, &bytes, fd, name);
         if (status != VR_OK)
             return status;
     }
-    if (begins_archive(block))
+    if (vr_tar_begins(start, bytes))
         *out = ARCHIVE;
     return VR_OK;
 }
@@ -88,6 +77,24 @@ static vr_status open_file(vr_source *source, const vr_archive_options *options)
     return status == VR_OK && found == COMPRESSED ? decompress(source, options) : status;
 }
 
+/* What is packed twice is not unpacked here. (A tar archive of HDF5 files passes for the first of them.) */
+static vr_status refuse_packed(const vr_source *source, const vr_member *member)
+{
+    char start[VR_TAR_START];
+    const size_t wanted = member->size < sizeof start ? (size_t)member->size : sizeof start;
+    const ssize_t n = pread(vr_archive_fd(source->archive), start, wanted, (off_t)member->offset);
+    if (n < 0)
+        return vr_fail_errno(errno, "%s: cannot read", source->name);
+    const char *compression = vr_compression(start, (size_t)n);
+    if (compression)
+        return vr_fail(VR_ERROR_FORMAT, "%s: compressed with %s within the archive: extract it, and read it there",
+                       source->name, compression);
+    if (n > 0 && start[0] && vr_tar_begins(start, (size_t)n))
+        return vr_fail(VR_ERROR_FORMAT, "%s: an archive within the archive: extract it, and read it there",
+                       source->name);
+    return VR_OK;
+}
+
 static vr_status open_member(vr_source *source, const char *path, const char *name, const vr_archive_options *options)
 {
     vr_member member;
@@ -106,7 +113,7 @@ static vr_status open_member(vr_source *source, const char *path, const char *na
     source->fd = vr_archive_fd(source->archive);
     source->offset = member.offset;
     source->size = member.size;
-    return VR_OK;
+    return refuse_packed(source, &member);
 }
 
 /* "runs.tar" of "runs.tar:run1.h5", the caller's to free, and where the member's name begins; NULL when no prefix
@@ -211,6 +218,8 @@ static vr_status add_members(list *all, vr_archive *archive, const char *path, c
     }
     if (status != VR_OK || all->count)
         return status;
+    if (count == 0)
+        return vr_fail(VR_ERROR_ARGUMENT, "%s: an archive without members", path);
     return pattern ? vr_fail(VR_ERROR_ARGUMENT, "%s: no member matches '%s'", path, pattern)
                    : vr_fail(VR_ERROR_ARGUMENT, "%s: no member's name ends in .h5 or .hdf5; name one, as in '%s:run1'",
                              path, path);
@@ -257,17 +266,29 @@ static vr_status add_matches(list *all, const char *pattern)
     return status;
 }
 
-/* Whether a file that is there is an archive; one that cannot be read is none: opening it says why. */
-static bool is_archive(const char *path)
+/* Whether a file that is there is an archive; fails where it cannot be read. */
+static vr_status is_archive(bool *out, const char *path)
 {
     int fd;
     uint64_t size;
     kind found = PLAIN;
-    if (open_regular(&fd, &size, path) == VR_OK && find_kind(&found, fd, path) != VR_OK)
-        found = PLAIN;
+    vr_status status = open_regular(&fd, &size, path);
+    if (status == VR_OK)
+        status = find_kind(&found, fd, path);
     if (fd >= 0)
         close(fd);
-    return found == ARCHIVE;
+    *out = found == ARCHIVE;
+    return status;
+}
+
+/* What a file that is there gives. */
+static vr_status add_file(list *all, vr_archive **keep, const char *path, const vr_archive_options *options)
+{
+    bool archive;
+    const vr_status status = is_archive(&archive, path);
+    if (status != VR_OK)
+        return status;
+    return archive ? add_archive(all, keep, path, NULL, options) : add(all, "%s", path);
 }
 
 vr_status vr_source_names(char ***out, uint64_t *count, vr_archive **keep, const char *argument,
@@ -282,9 +303,9 @@ vr_status vr_source_names(char ***out, uint64_t *count, vr_archive **keep, const
         *keep = NULL;
     if (path)
         status = add_archive(&all, keep, path, member, options);
-    else if (there && is_archive(argument))
-        status = add_archive(&all, keep, argument, NULL, options);
-    else if (!there && is_pattern(argument))
+    else if (there)
+        status = add_file(&all, keep, argument, options);
+    else if (is_pattern(argument))
         status = add_matches(&all, argument);
     else
         status = add(&all, "%s", argument);

@@ -220,28 +220,49 @@ static vr_status load(vr_trace *trace)
     return vr_trace_load_hdf5(trace);
 }
 
-vr_status vr_trace_open(vr_trace **out, const char *path)
+/* `source` is taken over and left empty. */
+static vr_status open_as(vr_trace **out, vr_source *source, const char *path)
 {
     vr_trace *trace = calloc(1, sizeof *trace);
-    char *journal = NULL;
-    if (!trace || !(trace->path = strdup(path)) || asprintf(&journal, "%s" VR_JOURNAL_SUFFIX, path) < 0) {
-        vr_trace_close(trace);
+    if (!trace || !(trace->path = strdup(path))) {
+        free(trace);
+        vr_source_close(source);
         return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
     }
+    trace->file = *source;
+    *source = (vr_source){.fd = -1};
     trace->info.path = trace->path;
     trace->info.run = "{}";
     trace->info.incomplete_reason = "";
-    const bool left_over = access(path, F_OK) != 0 && access(journal, F_OK) == 0;
-    vr_status status = vr_source_open(&trace->file, left_over ? journal : path, NULL);
-    free(journal);
-    if (status == VR_OK)
-        status = load(trace);
+    const vr_status status = load(trace);
     if (status != VR_OK) {
         vr_trace_close(trace);
         return status;
     }
     *out = trace;
     return VR_OK;
+}
+
+vr_status vr_trace_open(vr_trace **out, const char *path)
+{
+    vr_source source;
+    char *journal;
+    if (asprintf(&journal, "%s" VR_JOURNAL_SUFFIX, path) < 0)
+        return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
+    const bool left_over = access(path, F_OK) != 0 && access(journal, F_OK) == 0;
+    const vr_status status = vr_source_open(&source, left_over ? journal : path, NULL);
+    free(journal);
+    return status == VR_OK ? open_as(out, &source, path) : status;
+}
+
+vr_status vr_trace_open_source(vr_trace **out, vr_source *source)
+{
+    char *path = strdup(source->name);
+    const vr_status status =
+        path ? open_as(out, source, path) : vr_fail(VR_ERROR_MEMORY, "%s: out of memory", source->name);
+    vr_source_close(source);
+    free(path);
+    return status;
 }
 
 void vr_trace_close(vr_trace *trace)

@@ -46,8 +46,8 @@ typedef struct vr_archive_options {
     }
 
 /* Opens an archive for reading; `options` may be NULL. While an archive is open anywhere in the process, opening the
- * same file again shares what was read and decompressed. Fails with VR_ERROR_IO, VR_ERROR_FORMAT (no tar archive, a
- * damaged one), VR_ERROR_MEMORY. */
+ * same file again shares what was read and decompressed. Fails with VR_ERROR_IO (not there, a directory, a FIFO),
+ * VR_ERROR_FORMAT (no tar archive, a damaged one), VR_ERROR_MEMORY. */
 VR_API vr_status vr_archive_open(vr_archive **out, const char *path, const vr_archive_options *options);
 
 /* NULL is fine. */
@@ -83,7 +83,8 @@ typedef enum vr_taken {
  * `count` strings, the caller's to free. An archive by others is given a manifest of all its members, also where
  * `count` is 0. Contents of 4096 bytes and more begin at a multiple of 4096.
  * Fails with VR_ERROR_IO (a full disk; the archive is as it was), VR_ERROR_ARGUMENT (a name is taken or not allowed),
- * VR_ERROR_UNSUPPORTED (a compressed archive), VR_ERROR_FORMAT (no tar archive, a damaged one). `options` may be NULL.
+ * VR_ERROR_UNSUPPORTED (a compressed archive), VR_ERROR_FORMAT (no tar archive, a damaged one, another behind it).
+ * `options` may be NULL.
  */
 VR_API vr_status vr_archive_append(const char *path, const vr_addition *files, uint64_t count, vr_taken taken,
                                    bool create, char **added, const vr_archive_options *options);

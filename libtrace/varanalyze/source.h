@@ -25,8 +25,9 @@ typedef struct vr_source {
     vr_archive *archive; /* NULL: a file by itself */
 } vr_source;
 
-/* Fails with VR_ERROR_IO (no such file), VR_ERROR_FORMAT (a directory, an empty file, a FIFO, a sparse member, an
- * archive named without a member), VR_ERROR_ARGUMENT (no such member), VR_ERROR_MEMORY; `out` is then empty. */
+/* Fails with VR_ERROR_IO (no such file), VR_ERROR_FORMAT (a directory, an empty file, a FIFO, a sparse member, a
+ * compressed one or an archive within the archive, an archive named without a member), VR_ERROR_ARGUMENT (no such
+ * member), VR_ERROR_MEMORY; `out` is then empty. */
 VR_API vr_status vr_source_open(vr_source *out, const char *name, const vr_archive_options *options);
 
 /* Empties the source; an empty one is fine. */
@@ -35,8 +36,9 @@ VR_API void vr_source_close(vr_source *source);
 /* What a user names, as names of single files: a file gives itself; an archive gives all its members that end in ".h5"
  * or ".hdf5", in its order; "runs.tar:GLOB" those members that match (a '*' matches '/' too); a path that is no file
  * but a glob pattern gives the files that match, sorted. An archive without such members, or a glob that nothing
- * matches, fails with VR_ERROR_ARGUMENT. `*out`, an array of `*count` strings, is freed with vr_source_names_free. As
- * long as `keep`, which may be NULL, is open, an archive it names is not decompressed again. */
+ * matches, fails with VR_ERROR_ARGUMENT; a file that cannot be read, as in vr_source_open. `*out`, an array of `*count`
+ * strings, is freed with vr_source_names_free. As long as `keep`, which may be NULL, is open, an archive it names is
+ * not decompressed again. */
 VR_API vr_status vr_source_names(char ***out, uint64_t *count, vr_archive **keep, const char *argument,
                                  const vr_archive_options *options);
 VR_API void vr_source_names_free(char **names, uint64_t count);

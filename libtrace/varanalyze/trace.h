@@ -109,6 +109,11 @@ typedef struct vr_trace vr_trace;
  */
 VR_API vr_status vr_trace_open(vr_trace **out, const char *path);
 
+/* The same of a file that is open already, by varanalyze/source.h; `source` is taken over, also on failure, and left
+ * empty. */
+struct vr_source;
+VR_API vr_status vr_trace_open_source(vr_trace **out, struct vr_source *source);
+
 /* Closes and frees. NULL is fine. */
 VR_API void vr_trace_close(vr_trace *trace);
 

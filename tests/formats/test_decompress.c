@@ -137,6 +137,11 @@ static void check_program(const char *program)
     is_refused("damaged.z", VR_ERROR_FORMAT, "damaged");
     shell("cat small large small >both && cat small.z large.z small.z >both.z");
     comes_out("both.z", "both", LIMIT);
+    shell("(cat small.z; head -c 600000 /dev/zero) >padded.z"); /* as tapes do */
+    if (strcmp(program, "zstd") != 0)
+        comes_out("padded.z", "small", LIMIT);
+    shell("(cat small.z; head -c 600000 /dev/zero; echo and something else) >garbage.z");
+    is_refused("garbage.z", VR_ERROR_FORMAT, "damaged");
     shell("(cat small.z; echo and something else) >garbage.z");
     is_refused("garbage.z", VR_ERROR_FORMAT, "damaged");
 }
@@ -197,6 +202,8 @@ static void test_other_files(void **state)
     is_refused("small", VR_ERROR_FORMAT, "not a compressed file");
     is_refused("nothing", VR_ERROR_FORMAT, "not a compressed file");
     assert_null(vr_compression("BZ", 2));
+    assert_null(vr_compression("BZhang/run1.h5\0\0", 16));
+    assert_null(vr_compression("BZh9/1AY&SY.h5\0\0", 16));
     assert_string_equal(vr_compression("\x28\xb5\x2f\xfd", 4), "zstd");
 }
 
