@@ -24,7 +24,7 @@ static void print_long(FILE *out, const vr_member *member)
     char digest[33];
     fprintf(out, "%14" PRIu64 "  %-32s  %14" PRIu64 "  ", member->size,
             member->has_digest ? digest_text(digest, member) : "-", member->offset);
-    va_print_plain(out, member->name);
+    va_print_text(out, member->name, SIZE_MAX);
     if (member->type != '0' || member->sparse)
         fprintf(out, "  (%s)", member->sparse ? "sparse file" : type_name(member));
     fputc('\n', out);
@@ -38,7 +38,7 @@ static void list_text(FILE *out, const va_members *list)
         if (list->full) {
             print_long(out, list->members[i]);
         } else {
-            va_print_plain(out, list->members[i]->name);
+            va_print_text(out, list->members[i]->name, SIZE_MAX);
             fputc('\n', out);
         }
 }
@@ -103,9 +103,9 @@ static void verdict_text(FILE *out, const va_verdict *v)
 {
     for (uint64_t i = 0; i < v->problem_count; i++) {
         fprintf(out, "%s%s", v->path, *v->problems[i].member ? ":" : "");
-        va_print_plain(out, v->problems[i].member);
+        va_print_text(out, v->problems[i].member, SIZE_MAX);
         fputs(": ", out);
-        va_print_plain(out, v->problems[i].what);
+        va_print_text(out, v->problems[i].what, SIZE_MAX);
         fputc('\n', out);
     }
     if (!v->unreadable)

@@ -11,22 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void va_print_plain(FILE *out, const char *text)
-{
-    for (; *text; text++)
-        if (*text == '\n')
-            fputs("\\n", out);
-        else if ((unsigned char)*text < ' ' || *text == 0x7f)
-            fprintf(out, "\\x%02x", (unsigned char)*text);
-        else
-            putc(*text, out);
-}
-
 int va_trouble(void)
 {
     va_progress_clear();
     fputs("varanalyze: ", stderr);
-    va_print_plain(stderr, vr_error());
+    va_print_text(stderr, vr_error(), SIZE_MAX);
     fputc('\n', stderr);
     return VA_TROUBLE;
 }
@@ -117,6 +106,17 @@ vr_status va_output_close(va_output *out, bool keep)
     va_guard_temporary(NULL);
     free(out->aside);
     return fine ? VR_OK : vr_fail_errno(error, "%s: cannot write", name);
+}
+
+size_t va_print_text(FILE *out, const char *text, size_t most)
+{
+    size_t printed = 0;
+    for (size_t i = 0; i < most && text[i]; i++) {
+        const unsigned char c = (unsigned char)text[i], next = (unsigned char)text[i + 1];
+        const bool is_control = c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+        printed += (size_t)fprintf(out, c == '\n' ? "\\n" : is_control ? "\\x%02x" : "%c", c);
+    }
+    return printed;
 }
 
 void va_csv_text(FILE *out, const char *text)

@@ -16,9 +16,6 @@ typedef struct va_command {
 
 extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_recover;
 
-/* Prints text of others: what would move a terminal's cursor or end the line becomes "\n", "\x1b". */
-void va_print_plain(FILE *out, const char *text);
-
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);
 
@@ -49,6 +46,10 @@ vr_status va_output_open(va_output *out, const char *path);
 /* Flushes and puts the file in place, unless it is not to be kept; fails when anything could not be written, and leaves
  * no file then. */
 vr_status va_output_close(va_output *out, bool keep);
+
+/* Text that a file may have chosen, up to `most` bytes of it: what would spoil a line or command a terminal is escaped
+ * as "\x1b". Returns how many bytes were printed. */
+size_t va_print_text(FILE *out, const char *text, size_t most);
 
 /* Text as one CSV field. */
 void va_csv_text(FILE *out, const char *text);

@@ -100,10 +100,13 @@ static int watch(pid_t child, const sigset_t *signals, bool *hung)
 
 static void print_place(void)
 {
-    if (*shared->object)
-        fprintf(stderr, "varanalyze: %s: %s: ", shared->file, shared->object);
-    else
-        fprintf(stderr, "varanalyze: %s: ", *shared->file ? shared->file : "this command");
+    fputs("varanalyze: ", stderr);
+    va_print_text(stderr, *shared->file ? shared->file : "this command", sizeof shared->file);
+    fputs(": ", stderr);
+    if (*shared->object) {
+        va_print_text(stderr, shared->object, sizeof shared->object);
+        fputs(": ", stderr);
+    }
 }
 
 /* Says what became of a child that a signal ended. A signal that a user or a pipe sends ends the parent as well. */
@@ -162,7 +165,9 @@ int va_guard_run(int (*command)(int argc, char **argv), int argc, char **argv)
         shared = NULL;
         return command(argc, argv);
     }
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
     sigset_t signals, outer;
+    sigaction(SIGCHLD, &usual, NULL); /* where it was ignored, there is no exit code to wait for */
     sigemptyset(&signals);
     for (const int *s = (const int[]){SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, 0}; *s; s++)
         sigaddset(&signals, *s);

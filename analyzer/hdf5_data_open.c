@@ -17,6 +17,9 @@
 #define SPARSE_CHUNKS ((uint64_t)1 << 20)
 #define MOST_LISTED   20000
 
+/* What the elements of a box may point to, on the average. */
+#define VARIABLE_BYTES ((uint64_t)32 << 20)
+
 void va_h5_pair_reading(const va_h5_pair *pair, int side)
 {
     va_guard_reading(pair->sides[side].in->source->name, pair->sides[side].in->path);
@@ -171,9 +174,19 @@ static bool read_chunk(const va_h5_pair *pair, int i, hsize_t *chunk)
     return pair->rank > 0 && set->layout == H5D_CHUNKED && H5Pget_chunk(set->plist, pair->rank, chunk) == pair->rank;
 }
 
+/* Elements of a box of unfiltered data. What strings and sequences of variable length point to lies elsewhere in the
+ * file; a box is as small as its share of the file has to be. */
+static uint64_t box_elements(const va_h5_pair *pair)
+{
+    const uint64_t most = VA_RAW_BOX / element_room(pair);
+    const uint64_t a = pair->sides[0].in->source->size, b = pair->sides[1].in->source->size;
+    const uint64_t share = (a > b ? a : b) / pair->count + 1, fit = VARIABLE_BYTES / share;
+    return va_plan_has_variable(pair->plan) && fit < most ? fit : most;
+}
+
 /* Boxes go along the chunks; of datasets with other chunks, along those of one. A filtered chunk is a box, so that it
  * is decoded once. */
-static void lay_out(va_h5_pair *pair)
+static vr_status lay_out(va_h5_pair *pair)
 {
     hsize_t other[H5S_MAX_RANK];
     const bool a = read_chunk(pair, 0, pair->chunk), b = read_chunk(pair, 1, other), any = a || b;
@@ -181,14 +194,19 @@ static void lay_out(va_h5_pair *pair)
     if (!a && b)
         memcpy(pair->chunk, other, sizeof other);
     uint64_t elements = any ? 1 : pair->count;
-    for (int d = 0; d < pair->rank && any; d++)
-        elements *= pair->chunk[d];
     va_raw *raw = &pair->raw;
     raw->element = H5Tget_size(pair->sides[0].type);
+    bool fits = true;
+    for (int d = 0; d < pair->rank && any; d++)
+        fits &= !__builtin_mul_overflow(elements, pair->chunk[d], &elements) && elements <= UINT32_MAX;
+    if (!fits) /* the library multiplies in 64 bits, and looks no closer */
+        return va_h5_pair_damaged(pair, a ? 0 : 1, "damaged: it claims chunks of 4 GiB or more");
     raw->chunk_bytes = elements * raw->element;
     raw->filtered = any && (H5Pget_nfilters(pair->sides[0].plist) > 0 || H5Pget_nfilters(pair->sides[1].plist) > 0);
+    const bool whole = raw->filtered && !va_plan_has_variable(pair->plan);
     va_boxes_begin(&pair->boxes, pair->rank, pair->dims, any ? pair->chunk : NULL,
-                   raw->filtered ? elements : VA_RAW_BOX / element_room(pair));
+                   whole ? elements : box_elements(pair));
+    return VR_OK;
 }
 
 /* Chunks that reach past the dataset's end may be left unfiltered, and the library does not note that with the chunk.
@@ -200,18 +218,19 @@ static bool filters_whole_only(const va_h5_set *set)
            options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS;
 }
 
-/* Whether a contiguous dataset lies in the file in one piece. */
+/* Whether a contiguous dataset lies in the file in one piece. Behind a user block H5Dget_offset has a place even for
+ * one that is not stored. */
 static bool place_contiguous(va_h5_pair *pair, int i)
 {
     const va_h5_set *set = &pair->sides[i];
     const haddr_t offset = H5Dget_offset(set->in->dataset);
     const uint64_t bytes = pair->raw.chunk_bytes, size = set->in->source->size;
     pair->places[i] = (vr_h5_chunk){.offset = offset, .bytes = bytes};
-    return set->layout == H5D_CONTIGUOUS && !set->elsewhere && offset != HADDR_UNDEF && offset <= size &&
+    return set->layout == H5D_CONTIGUOUS && !set->elsewhere && set->stored && offset != HADDR_UNDEF && offset <= size &&
            bytes <= size - offset;
 }
 
-static void choose_way(va_h5_pair *pair)
+static vr_status choose_way(va_h5_pair *pair)
 {
     va_raw *raw = &pair->raw;
     raw->boxes = &pair->boxes;
@@ -219,7 +238,9 @@ static void choose_way(va_h5_pair *pair)
     raw->dtype = va_plan_dtype(pair->plan);
     raw->statistics = pair->options->statistics && raw->dtype;
     raw->same_types = H5Tequal(pair->sides[0].type, pair->sides[1].type) > 0 && !has_pointers(pair->sides[0].type);
-    lay_out(pair);
+    const vr_status status = lay_out(pair);
+    if (status != VR_OK)
+        return status;
     bool fine = H5Tget_size(pair->sides[0].type) == H5Tget_size(pair->sides[1].type), ordered = true;
     for (int i = 0; i < 2; i++) {
         raw->sides[i].source = pair->sides[i].in->source;
@@ -231,6 +252,7 @@ static void choose_way(va_h5_pair *pair)
         ordered = raw->dtype && read_order(pair, i) && ordered;
     }
     pair->by_bytes = fine && (raw->dtype ? ordered : raw->same_types);
+    return VR_OK;
 }
 
 /* Sparse datasets. */
@@ -370,8 +392,9 @@ vr_status va_h5_pair_open(va_h5_pair *pair, const va_h5_side *a, const va_h5_sid
         status = read_extent(pair);
     if (status != VR_OK || pair->count == 0)
         return status;
-    choose_way(pair);
-    status = bound(pair);
+    status = choose_way(pair);
+    if (status == VR_OK)
+        status = bound(pair);
     if (pair->listed)
         pair->raw.statistics = false; /* they would lack what is in no chunk */
     return status;

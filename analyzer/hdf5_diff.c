@@ -519,7 +519,9 @@ vr_status va_h5_diff_run(va_h5_diff **out, const hid_t files[2], const vr_source
     for (int s = 0; s < 2; s++)
         diff->names[s] = sources[s]->name;
     const vr_h5_quiet quiet = vr_h5_quiet_begin();
+    vr_h5_follow(options->values.follow);
     vr_status status = va_h5_walk(files, diff->names, &options->filter, visit, &d);
+    vr_h5_follow(false);
     vr_h5_quiet_end(quiet);
     if (status == VR_ERROR_INCOMPLETE && diff->stopped)
         status = VR_OK;

@@ -223,8 +223,9 @@ bool va_same_number(va_h5_result *result, const vr_tolerance *tolerance, vr_dtyp
         result->max_ulp = distance;
     bool within = tolerance->ulp >= 0 && distance <= (uint64_t)tolerance->ulp;
     if (isfinite(x) && isfinite(y)) {
-        /* In doubles, as vr_compare; a difference too large for one is Inf. */
-        const double difference = fabs(x - y), largest = fmax(fabs(x), fabs(y));
+        /* In doubles, as vr_compare; a difference too large for one is Inf, one of integers rounded once. */
+        const double difference = is_integer(dtype) ? (double)distance : fabs(x - y);
+        const double largest = fmax(fabs(x), fabs(y));
         const double relative = largest > 0 ? difference / largest : 0;
         result->max_abs = fmax(result->max_abs, difference);
         result->max_rel = fmax(result->max_rel, relative);

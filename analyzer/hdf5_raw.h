@@ -9,9 +9,8 @@
 #include <varanalyze/compare.h>
 #include <varanalyze/source.h>
 
-/* Boxes of unfiltered data have at most so many bytes; so have filtered chunks that are decoded whole. */
-#define VA_RAW_BOX   ((uint64_t)4 << 20)
-#define VA_RAW_CHUNK ((uint64_t)24 << 20)
+/* Boxes of unfiltered data have at most so many bytes. A filtered chunk is decoded whole. */
+#define VA_RAW_BOX ((uint64_t)4 << 20)
 
 /* What lies in a file. */
 typedef struct va_raw_side {
@@ -49,7 +48,8 @@ typedef struct va_raw_job {
     vr_comparison statistics; /* when they are wanted */
 } va_raw_job;
 
-/* Does n jobs, in parallel. Memory: about 200 MiB for any number of threads. */
+/* Does n jobs, in parallel. Memory: about 200 MiB for any number of threads, and where that is more, six filtered
+ * chunks. */
 void va_raw_run(const va_raw *raw, va_raw_job *jobs, int n);
 
 #endif

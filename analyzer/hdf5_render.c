@@ -8,6 +8,7 @@
 
 #define MOST_FINDINGS 20 /* shown as text without --all */
 #define MOST_TYPE     60 /* bytes of a type where it is not what differs */
+#define MOST_WIDTH    48 /* of the table's first column; longer paths make their lines longer */
 
 static const struct {
     unsigned reason;
@@ -31,6 +32,11 @@ static double relative_l2(const vr_comparison *c)
 }
 
 /* ---- text ---- */
+
+static void print_text(FILE *out, const char *text)
+{
+    va_print_text(out, text, SIZE_MAX);
+}
 
 /* "3 of 12 objects differ" */
 static void print_share(FILE *out, uint64_t part, uint64_t all, const char *noun)
@@ -99,7 +105,11 @@ static void print_values(FILE *out, const va_h5_finding *f)
         fputs(", the first at ", out);
     }
     print_coordinates(out, f);
-    fprintf(out, "%s%s%s and %s", v->member, f->rank || v->member[0] ? ": " : "", v->value[0], v->value[1]);
+    print_text(out, v->member);
+    fputs(f->rank || v->member[0] ? ": " : "", out);
+    print_text(out, v->value[0]);
+    fputs(" and ", out);
+    print_text(out, v->value[1]);
     if (v->numeric) {
         fprintf(out, "; max |a-b| %.3g, relative %.3g", v->max_abs, v->max_rel);
         if (v->max_ulp && (double)v->max_ulp != v->max_abs) /* of integers they are the same */
@@ -112,9 +122,28 @@ static void print_values(FILE *out, const va_h5_finding *f)
 
 static void print_path(FILE *out, const va_h5_finding *f)
 {
-    fputs(f->path[0] ? f->path[0] : f->path[1], out);
-    if (f->path[0] && f->path[1] && strcmp(f->path[0], f->path[1]) != 0)
-        fprintf(out, " and %s", f->path[1]);
+    print_text(out, f->path[0] ? f->path[0] : f->path[1]);
+    if (f->path[0] && f->path[1] && strcmp(f->path[0], f->path[1]) != 0) {
+        fputs(" and ", out);
+        print_text(out, f->path[1]);
+    }
+}
+
+/* "    type: f32 against f64" */
+static void print_both(FILE *out, const char *what, char *const texts[2])
+{
+    fprintf(out, "    %s ", what);
+    print_text(out, texts[0]);
+    fputs(" against ", out);
+    print_text(out, texts[1]);
+    fputc('\n', out);
+}
+
+static void print_note(FILE *out, const char *before, const char *note)
+{
+    fputs(before, out);
+    print_text(out, note);
+    fputc('\n', out);
 }
 
 static void print_finding(FILE *out, const va_h5_diff *d, const va_h5_finding *f)
@@ -129,23 +158,25 @@ static void print_finding(FILE *out, const va_h5_diff *d, const va_h5_finding *f
     }
     if (f->reasons & VA_H5_OTHER_KIND)
         fprintf(out, "  %s in %s, %s in %s\n", kind, d->names[0], va_h5_kind_name(f->kind[1]), d->names[1]);
-    else if (f->values)
-        fprintf(out, "  %s, %.*s%s%s%s\n", kind, MOST_TYPE, f->type[0], strlen(f->type[0]) > MOST_TYPE ? "..." : "",
-                f->rank ? " " : "", f->rank ? f->shape[0] : "");
-    else
+    else if (f->values) {
+        fprintf(out, "  %s, ", kind);
+        va_print_text(out, f->type[0], MOST_TYPE);
+        fprintf(out, "%s%s%s\n", strlen(f->type[0]) > MOST_TYPE ? "..." : "", f->rank ? " " : "",
+                f->rank ? f->shape[0] : "");
+    } else
         fprintf(out, "  %s\n", kind);
     if (f->reasons & VA_H5_OTHER_TYPE)
-        fprintf(out, "    type: %s against %s\n", f->type[0], f->type[1]);
+        print_both(out, "type:", f->type);
     if (f->reasons & VA_H5_OTHER_TYPE && f->note)
-        fprintf(out, "    at %s\n", f->note);
+        print_note(out, "    at ", f->note);
     if (f->reasons & VA_H5_OTHER_SHAPE)
-        fprintf(out, "    shape: %s against %s\n", f->shape[0], f->shape[1]);
+        print_both(out, "shape:", f->shape);
     if (f->reasons & VA_H5_OTHER_TARGET)
-        fprintf(out, "    leads to %s against %s\n", f->target[0], f->target[1]);
+        print_both(out, "leads to", f->target);
     if (f->reasons & VA_H5_OTHER_VALUES)
         print_values(out, f);
     if (f->note && !(f->reasons & VA_H5_OTHER_TYPE))
-        fprintf(out, "    of types not quite the same: %s\n", f->note);
+        print_note(out, "    of types not quite the same: ", f->note);
 }
 
 static void print_findings(FILE *out, const va_h5_diff *d, bool all)
@@ -181,7 +212,8 @@ static void print_notes(FILE *out, const va_h5_diff *d, bool all)
         if (shown++ == 0)
             fputs("\nthe same values, in types not quite the same\n", out);
         print_path(out, f);
-        fprintf(out, "  %s: %s\n", va_h5_kind_name(f->kind[0]), f->note);
+        fprintf(out, "  %s", va_h5_kind_name(f->kind[0]));
+        print_note(out, ": ", f->note);
     }
     if (hidden)
         fprintf(out, "and %" PRIu64 " more (--all)\n", hidden);
@@ -195,6 +227,7 @@ static void print_statistics(FILE *out, const va_h5_diff *d)
         if (has_statistics(&d->findings[i])) {
             const int length = (int)strlen(d->findings[i].path[0]);
             width = length > width ? length : width;
+            width = width < MOST_WIDTH ? width : MOST_WIDTH;
             any = true;
         }
     if (!any)
@@ -206,9 +239,10 @@ static void print_statistics(FILE *out, const va_h5_diff *d)
         if (!has_statistics(f))
             continue;
         const vr_comparison *c = &f->values->statistics;
-        fprintf(out, "%-*s  %10" PRIu64 "  %10" PRIu64 "  %9.3g  %9.3g  %9.3g  %9.3g  %11.8g  %9" PRIu64 "\n", width,
-                f->path[0], f->values->count, f->values->different, c->max_abs, c->mean_abs, c->max_rel, relative_l2(c),
-                c->cosine, c->max_ulp);
+        const int used = (int)va_print_text(out, f->path[0], SIZE_MAX);
+        fprintf(out, "%*s  %10" PRIu64 "  %10" PRIu64 "  %9.3g  %9.3g  %9.3g  %9.3g  %11.8g  %9" PRIu64 "\n",
+                used < width ? width - used : 0, "", f->values->count, f->values->different, c->max_abs, c->mean_abs,
+                c->max_rel, relative_l2(c), c->cosine, c->max_ulp);
     }
     fputs("mean: of |a-b|; l2 rel: ||a-b|| / max(||a||, ||b||)\n", out);
 }

@@ -31,8 +31,10 @@ bool vr_h5_pipeline_read(vr_h5_pipeline *out, hid_t plist)
         deflates += id == H5Z_FILTER_DEFLATE;
         if (id != H5Z_FILTER_DEFLATE && id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32)
             return false;
+        if (deflates > (id == H5Z_FILTER_DEFLATE) && id != H5Z_FILTER_FLETCHER32)
+            return false; /* nothing says how long what it was given is */
     }
-    return deflates <= 1; /* of two, nothing says how long what is between them is */
+    return true;
 }
 
 bool vr_h5_pipeline_equal(const vr_h5_pipeline *a, const vr_h5_pipeline *b)

@@ -32,6 +32,7 @@ typedef struct region_file {
 } region_file;
 
 static hid_t driver = H5I_INVALID_HID;
+static bool following;
 
 /* While it is open, reads of raw data are noted and not done. The library looks a chunk up in the dataset's index by
  * its coordinates in H5Dread_chunk only; what it would read then is where the chunk lies. (H5Dget_chunk_info_by_coord
@@ -49,23 +50,35 @@ static herr_t forget_driver(void)
     return 0;
 }
 
-/* A file that an external link names is opened with this driver too, and without a region: it fails. */
+/* A descriptor for the bytes that a property list carries. Files that others name are opened with this driver too, and
+ * without such bytes: whole, if at all. */
+static int open_descriptor(const char *name, const region *given)
+{
+    if (given)
+        return fcntl(given->fd, F_DUPFD_CLOEXEC, 0);
+    return following ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+}
+
 static H5FD_t *region_open(const char *name, unsigned flags, hid_t plist, haddr_t most)
 {
-    (void)name, (void)most;
-    const region *bytes = H5Pget_driver_info(plist);
+    (void)most;
+    const region *given = H5Pget_driver_info(plist);
     struct stat info;
-    if (!bytes || (flags & (H5F_ACC_RDWR | H5F_ACC_TRUNC | H5F_ACC_CREAT)) || fstat(bytes->fd, &info) != 0)
+    if (flags & (H5F_ACC_RDWR | H5F_ACC_TRUNC | H5F_ACC_CREAT))
         return NULL;
     region_file *file = calloc(1, sizeof *file);
     if (!file)
         return NULL;
-    file->bytes = *bytes;
-    file->device = info.st_dev;
-    file->inode = info.st_ino;
-    file->bytes.fd = fcntl(bytes->fd, F_DUPFD_CLOEXEC, 0);
-    if (file->bytes.fd >= 0)
+    const int fd = open_descriptor(name, given);
+    if (fd >= 0 && fstat(fd, &info) == 0 && (given || S_ISREG(info.st_mode))) {
+        file->bytes = given ? *given : (region){.size = (uint64_t)info.st_size};
+        file->bytes.fd = fd;
+        file->device = info.st_dev;
+        file->inode = info.st_ino;
         return &file->common;
+    }
+    if (fd >= 0)
+        close(fd);
     free(file);
     return NULL;
 }
@@ -247,6 +260,11 @@ static vr_status open_region(hid_t *out, const region *bytes, const char *name)
         status = vr_fail(VR_ERROR_FORMAT, "%s: damaged or cut-off HDF5 file: %s", name, vr_h5_reason());
     H5Pclose(plist);
     return status;
+}
+
+void vr_h5_follow(bool follow)
+{
+    following = follow;
 }
 
 vr_status vr_h5_open(hid_t *out, int fd, uint64_t offset, uint64_t size, const char *name)

@@ -13,6 +13,11 @@
  * one. */
 VR_API vr_status vr_h5_open(hid_t *out, int fd, uint64_t offset, uint64_t size, const char *name);
 
+/* Whether the library may open the files that another names, as the sources of a virtual dataset: not until this says
+ * so, for all files that vr_h5_open opens. A source that is not opened is to the library one that is full of fill
+ * values. */
+VR_API void vr_h5_follow(bool follow);
+
 /* The library prints its errors by itself unless told not to: quiet between these two. */
 typedef struct vr_h5_quiet {
     H5E_auto2_t report;

@@ -211,16 +211,26 @@ INLINE size_t add_plain(sums *s, const chunk *c, size_t i, size_t end, bool lead
     return i;
 }
 
-/* Adds WIDTH pairs to one part of each sum; says which are within the absolute or relative tolerance. */
-INLINE i64w add_pairs(sums *s, size_t part, f64w x, f64w y, const chunk *c)
+/* |a - b| of WIDTH pairs of 64-bit integers, rounded once. */
+INLINE f64w integers_apart(const char *a, const char *b, vr_dtype dtype)
 {
+    const u64w sign = (u64w){0} + (dtype == VR_I64 ? (uint64_t)INT64_MIN : 0);
+    const u64w u = LOAD(u64w, a) ^ sign, v = LOAD(u64w, b) ^ sign, behind = (u64w)(u < v);
+    return from_u64(((u - v) ^ behind) - behind, 0);
+}
+
+/* Adds WIDTH pairs to one part of each sum; says which are within the absolute or relative tolerance. */
+INLINE i64w add_pairs(sums *s, size_t part, const char *a, const char *b, const chunk *c)
+{
+    f64w x = load(a, c->dtype), y = load(b, c->dtype);
     i64w finite = ~(i64w){0};
     if (is_float(c->dtype)) {
         finite = (absolute(x) < finite_limit(c->dtype)) & (absolute(y) < finite_limit(c->dtype));
         x = keep(x, finite);
         y = keep(y, finite);
     }
-    const f64w difference = absolute(x - y), largest = larger(absolute(x), absolute(y));
+    const f64w difference = is_wide_integer(c->dtype) ? integers_apart(a, b, c->dtype) : absolute(x - y);
+    const f64w largest = larger(absolute(x), absolute(y));
     const f64w relative = difference / (largest + keep((f64w){0} + 1, largest == 0));
     s->abs[part] += difference;
     s->rel[part] += relative;
@@ -243,7 +253,7 @@ INLINE size_t add_odd(sums *s, aside *rest, const chunk *c, size_t i, size_t end
         const char *a = c->a + i * size, *b = c->b + i * size;
         for (size_t k = 0; k < group / WIDTH; k++) {
             const size_t at = k * WIDTH * size;
-            const i64w close = add_pairs(&lanes, k % PARTS, load(a + at, c->dtype), load(b + at, c->dtype), c);
+            const i64w close = add_pairs(&lanes, k % PARTS, a + at, b + at, c);
             if (c->tolerant) {
                 const u8w bytes = CONVERT(close & 1, u8w);
                 memcpy(rest->close + rest->n + k * WIDTH, &bytes, sizeof bytes);

@@ -145,8 +145,9 @@ INLINE uint64_t add_pair(tally *t, const pairs *c, size_t i)
     const uint64_t nan_x = x != x, nan_y = y != y, number = 1 & ~(nan_x | nan_y), unequal = u != v;
     const double size_x = fabs(x), size_y = fabs(y), largest = size_x > size_y ? size_x : size_y;
     const uint64_t finite = number & (largest < INFINITY);
-    const double apart = fabs(x - y), relative = apart / (largest > 0 ? largest : 1);
     const uint64_t distance = distance_of(u, v, c->dtype) & -number;
+    const double apart = is_wide_integer(c->dtype) ? (double)distance : fabs(x - y);
+    const double relative = apart / (largest > 0 ? largest : 1);
     uint64_t different = unequal;
     if (c->tolerant) {
         const uint64_t close = finite & ((apart <= c->tolerance.absolute) | (apart <= c->tolerance.relative * largest));

@@ -98,6 +98,12 @@ INLINE bool is_signed(vr_dtype dtype)
     return dtype == VR_I8 || dtype == VR_I16 || dtype == VR_I32 || dtype == VR_I64;
 }
 
+/* Integers that no double holds: their differences are taken of the integers. */
+INLINE bool is_wide_integer(vr_dtype dtype)
+{
+    return dtype == VR_I64 || dtype == VR_U64;
+}
+
 INLINE bool is_float(vr_dtype dtype)
 {
     return layout_of(dtype).special != 0;

@@ -53,8 +53,9 @@ typedef struct vr_comparison {
 
 /* Compares any two views of the same type, rank and shape; the strides may differ. `tolerance` may be NULL. Sums are in
  * double precision, in the same fixed order as vr_stats: neither threads nor instruction set change a bit. Differences
- * of i64 and u64 are of the values rounded to double; their ULP distance is exact. A difference or a square too large
- * for a double gives Inf, and the cosine is then NaN. Fails with VR_ERROR_SHAPE, VR_ERROR_MEMORY or as vr_tensor_check.
+ * of i64 and u64 are those of the integers, rounded to double; their ULP distance is exact. A difference or a square
+ * too large for a double gives Inf, and the cosine is then NaN. Fails with VR_ERROR_SHAPE, VR_ERROR_MEMORY or as
+ * vr_tensor_check.
  */
 VR_API vr_status vr_compare(vr_comparison *out, const vr_tensor *a, const vr_tensor *b, const vr_tolerance *tolerance);
 

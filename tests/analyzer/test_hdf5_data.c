@@ -261,6 +261,88 @@ static void test_scalar_and_empty(void **state)
     assert_true(r.count == 0 && r.different == 0);
 }
 
+/* Behind a user block: stored or not, contiguous data is what its dataset says. */
+static void test_user_block(void **state)
+{
+    (void)state;
+    const char *paths[] = {scratch_path("a.h5"), scratch_path("b.h5")};
+    const float fill = 7, elements[] = {7, 7, 7, 7};
+    for (int i = 0; i < 2; i++) {
+        const hid_t created = H5Pcreate(H5P_FILE_CREATE), plist = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_userblock(created, 512);
+        H5Pset_fill_value(plist, H5T_NATIVE_FLOAT, &fill);
+        const hid_t file = H5Fcreate(paths[i], H5F_ACC_TRUNC, created, H5P_DEFAULT);
+        const hid_t space = H5Screate_simple(1, (hsize_t[]){4}, NULL);
+        const hid_t set = H5Dcreate2(file, "x", H5T_IEEE_F32LE, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+        if (i)
+            assert_true(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, elements) >= 0);
+        H5Dclose(set);
+        H5Sclose(space);
+        H5Fclose(file);
+        H5Pclose(plist);
+        H5Pclose(created);
+    }
+    va_h5_result r;
+    assert_int_equal(compare_files(&r, paths[0], paths[1], &plain), VR_OK);
+    assert_true(r.count == 4 && r.unequal == 0);
+    assert_int_equal(compare_files(&r, paths[1], paths[0], &plain), VR_OK);
+    assert_true(r.count == 4 && r.unequal == 0);
+}
+
+static void write_virtual(const char *path, const char *source)
+{
+    const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t space = H5Screate_simple(1, (hsize_t[]){4}, NULL), plist = H5Pcreate(H5P_DATASET_CREATE);
+    assert_true(H5Pset_virtual(plist, space, source, "x", space) >= 0);
+    const hid_t set = H5Dcreate2(file, "x", H5T_IEEE_F32LE, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+    assert_true(set >= 0);
+    H5Dclose(set);
+    H5Pclose(plist);
+    H5Sclose(space);
+    H5Fclose(file);
+}
+
+/* What a virtual dataset holds is in another file: that is read where it is wished, and else nothing is compared. */
+static void test_virtual(void **state)
+{
+    (void)state;
+    const char *paths[] = {scratch_path("a.h5"), scratch_path("b.h5")};
+    const char *sources[] = {scratch_path("a-source.h5"), scratch_path("b-source.h5")};
+    const float elements[][4] = {{1, 2, 3, 4}, {1, 2, 3, 5}};
+    for (int i = 0; i < 2; i++) {
+        write_file(sources[i], CONTIGUOUS, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 1, (hsize_t[]){4}, elements[i]);
+        write_virtual(paths[i], sources[i]);
+    }
+    va_h5_options options = plain;
+    va_h5_result r;
+    assert_int_equal(compare_files(&r, paths[0], paths[1], &options), VR_ERROR_UNSUPPORTED);
+    options.follow = true;
+    vr_h5_follow(true);
+    assert_int_equal(compare_files(&r, paths[0], paths[1], &options), VR_OK);
+    assert_true(r.count == 4 && r.different == 1 && r.first == 3 && r.max_abs == 1);
+    vr_h5_follow(false);
+}
+
+/* Differences of 64-bit integers are theirs, not those of the doubles next to them. */
+static void test_wide_integers(void **state)
+{
+    (void)state;
+    const char *path_a = scratch_path("a.h5"), *path_b = scratch_path("b.h5");
+    const int64_t a[] = {INT64_MAX - 3, 5, INT64_MIN}, b[] = {INT64_MAX - 2, 5, INT64_MAX};
+    const double bounds[] = {0, 1};
+    for (enum layout layout = CONTIGUOUS; layout <= NBIT; layout += NBIT)
+        for (int i = 0; i < 2; i++) {
+            va_h5_options options = plain;
+            va_h5_result r;
+            options.tolerance.absolute = bounds[i];
+            write_file(path_a, layout, H5T_STD_I64LE, H5T_NATIVE_INT64, 1, (hsize_t[]){3}, a);
+            write_file(path_b, layout, H5T_STD_I64LE, H5T_NATIVE_INT64, 1, (hsize_t[]){3}, b);
+            assert_int_equal(compare_files(&r, path_a, path_b, &options), VR_OK);
+            assert_true(r.unequal == 2 && r.different == 2 - (uint64_t)i && r.max_abs == 0x1p64);
+            assert_int_equal(r.max_ulp, UINT64_MAX);
+        }
+}
+
 /* One byte of the compressed data is another: what is damaged is said, and nothing compared. */
 static void test_damaged_chunk(void **state)
 {
@@ -299,6 +381,9 @@ int main(void)
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_scalar_and_empty),
+        cmocka_unit_test(test_user_block),
+        cmocka_unit_test(test_virtual),
+        cmocka_unit_test(test_wide_integers),
         cmocka_unit_test(test_damaged_chunk),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);

@@ -199,13 +199,32 @@ static void test_unknown_filters(void **state)
     H5Pclose(plist);
 }
 
+/* What is compressed and then filtered again has no length that is known. */
+static void test_filters_behind_compression(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        const hid_t plist = H5Pcreate(H5P_DATASET_CREATE);
+        vr_h5_pipeline pipeline;
+        H5Pset_chunk(plist, 1, (hsize_t[]){4});
+        H5Pset_deflate(plist, 2);
+        H5Pset_fletcher32(plist);
+        assert_true(vr_h5_pipeline_read(&pipeline, plist));
+        if (again)
+            H5Pset_deflate(plist, 2);
+        else
+            H5Pset_shuffle(plist);
+        assert_false(vr_h5_pipeline_read(&pipeline, plist));
+        H5Pclose(plist);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_combination_of_filters),
-        cmocka_unit_test(test_skipped_filter),
-        cmocka_unit_test(test_other_drivers_have_no_places),
-        cmocka_unit_test(test_unknown_filters),
+        cmocka_unit_test(test_every_combination_of_filters), cmocka_unit_test(test_skipped_filter),
+        cmocka_unit_test(test_other_drivers_have_no_places), cmocka_unit_test(test_unknown_filters),
+        cmocka_unit_test(test_filters_behind_compression),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

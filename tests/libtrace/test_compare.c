@@ -74,7 +74,8 @@ static bool expect_pair(expected *e, uint64_t u, uint64_t v, vr_dtype dtype, con
     if (isinf(x) || isinf(y))
         return within;
 
-    const double difference = fabs(x - y), larger = fmax(fabs(x), fabs(y));
+    const bool is_wide = dtype == VR_I64 || dtype == VR_U64;
+    const double difference = is_wide ? (double)distance : fabs(x - y), larger = fmax(fabs(x), fabs(y));
     const double relative = larger == 0 ? 0 : difference / larger;
     within |= tolerance->absolute >= 0 && difference <= tolerance->absolute;
     within |= tolerance->relative >= 0 && difference <= tolerance->relative * larger;
@@ -477,7 +478,9 @@ static void test_extremes(void **state)
     c = compare(&low, &high, VR_U64, 1, NULL); /* 2^63 and 2^63 - 1 */
     assert_int_equal(c.max_ulp, 1);
     assert_int_equal(c.sign_flips, 0);
-    assert_true(c.max_abs == 0);
+    assert_true(c.max_abs == 1);
+    assert_int_equal(compare(&low, &high, VR_U64, 1, &(vr_tolerance){0, -1, -1, false}).within, 0);
+    assert_int_equal(compare(&low, &high, VR_U64, 1, &(vr_tolerance){1, -1, -1, false}).within, 1);
     c = compare_f64(DBL_MAX, -DBL_MAX, NULL); /* beyond a double */
     assert_true(isinf(c.max_abs) && isinf(c.max_rel) && isinf(c.diff_l2) && isnan(c.cosine));
     assert_int_equal(c.inf_mismatch, 0);
