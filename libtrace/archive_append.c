@@ -64,7 +64,7 @@ static bool is_there(job *of)
     struct stat file, named;
     const bool there = fstat(of->fd, &file) == 0 && stat(of->path, &named) == 0 && file.st_dev == named.st_dev &&
                        file.st_ino == named.st_ino;
-    of->made = of->made && there && file.st_size == 0;
+    of->made = of->made && there && file.st_size <= VR_END_MARKER;
     return there;
 }
 
@@ -90,8 +90,24 @@ static vr_status give_name(const job *of)
                            : vr_fail_errno(errno, "%s: cannot name the file", of->path);
 }
 
+/* A file that others add to as well has its name at once, but never without an end marker: tar takes an empty file for
+ * none of its own. */
+static bool make_empty(job *of)
+{
+    static const char nothing[VR_END_MARKER];
+    if (!open_nameless(of))
+        return false;
+    of->nameless = false;
+    of->made = vr_write_at(of->fd, nothing, sizeof nothing, 0, of->path) == VR_OK && give_name(of) == VR_OK;
+    if (!of->made)
+        close(of->fd);
+    return of->made;
+}
+
 static vr_status open_file(job *of)
 {
+    if (make_empty(of))
+        return lock(of);
     of->fd = open(of->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     of->made = of->fd >= 0;
     if (of->fd < 0 && errno == EEXIST)
