@@ -121,7 +121,7 @@ static vr_status parse_common(settings *s, int option)
 {
     switch (option) {
     case 'a':
-        s->diff.all = s->objects.all = true;
+        s->diff.all = true;
         return VR_OK;
     case 't':
         return parse_tolerance(s, optarg);
@@ -220,6 +220,7 @@ int va_diff_parse(va_diff_settings *s, int argc, char **argv)
             return -1;
     }
     s->objects.values.tolerance = s->diff.tolerance;
+    s->objects.most = s->format == VA_TEXT && !s->diff.all ? VA_H5_DIFF_SHOWN : 0;
     if (s->quiet)
         s->objects.values.stop = 1;
     return 0;

@@ -116,6 +116,18 @@ static bool is_telling(const va_h5_finding *f)
     return f->reasons || f->note || (f->values && f->values->has_statistics);
 }
 
+/* Whether as many as are wanted have been kept; a table of statistics is of all. */
+static bool is_too_much(diffing *d, const va_h5_finding *f)
+{
+    const bool in_table = f->values && f->values->has_statistics;
+    if (!f->reasons || in_table || !d->options->most || d->diff->kept < d->options->most) {
+        d->diff->kept += f->reasons != 0;
+        return false;
+    }
+    d->diff->left_out++;
+    return true;
+}
+
 /* Counts a finding and keeps it if there is something to say; frees it otherwise. Ends the walk with
  * VR_ERROR_INCOMPLETE where enough was found. */
 static vr_status end_finding(diffing *d, va_h5_finding *f)
@@ -123,7 +135,7 @@ static vr_status end_finding(diffing *d, va_h5_finding *f)
     const uint64_t stop = d->options->values.stop;
     count_finding(d, f);
     vr_status status = VR_OK;
-    if (is_telling(f))
+    if (is_telling(f) && !is_too_much(d, f))
         status = keep_finding(d->diff, f);
     else
         free_finding(f);

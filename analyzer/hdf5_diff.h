@@ -19,8 +19,10 @@ typedef struct va_h5_diff_options {
     va_h5_options values; /* `stop` is after so many differing elements and objects of the whole file */
     va_h5_filter filter;
     bool no_attributes;
-    bool all; /* as text, list all differing objects */
+    uint64_t most; /* differing objects to be kept; 0: all. What there is to say of more takes memory for each */
 } va_h5_diff_options;
+
+#define VA_H5_DIFF_SHOWN 20 /* differing objects, as text without --all */
 
 #define VA_H5_DIFF_OPTIONS_INIT                                                                                        \
     {                                                                                                                  \
@@ -62,6 +64,7 @@ typedef struct va_h5_diff {
     bool stopped;                          /* at options.values.stop: there may be more */
     va_h5_finding *findings;
     size_t count, room;
+    uint64_t kept, left_out; /* differing objects among the findings, and beyond options.most */
 } va_h5_diff;
 
 /* Compares two open files, whose sources must outlive the result. Fails with VR_ERROR_FORMAT (the message names file

@@ -6,9 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_FINDINGS 20 /* shown as text without --all */
-#define MOST_TYPE     60 /* bytes of a type where it is not what differs */
-#define MOST_WIDTH    48 /* of the table's first column; longer paths make their lines longer */
+#define MOST_TYPE  60 /* bytes of a type where it is not what differs */
+#define MOST_WIDTH 48 /* of the table's first column; longer paths make their lines longer */
 
 static const struct {
     unsigned reason;
@@ -181,11 +180,11 @@ static void print_finding(FILE *out, const va_h5_diff *d, const va_h5_finding *f
 
 static void print_findings(FILE *out, const va_h5_diff *d, bool all)
 {
-    uint64_t shown = 0, hidden = 0;
+    uint64_t shown = 0, hidden = d->left_out;
     for (size_t i = 0; i < d->count; i++) {
         if (!d->findings[i].reasons)
             continue;
-        if (shown == MOST_FINDINGS && !all) {
+        if (shown == VA_H5_DIFF_SHOWN && !all) {
             hidden++;
             continue;
         }
@@ -205,7 +204,7 @@ static void print_notes(FILE *out, const va_h5_diff *d, bool all)
         const va_h5_finding *f = &d->findings[i];
         if (f->reasons || !f->note)
             continue;
-        if (shown == MOST_FINDINGS && !all) {
+        if (shown == VA_H5_DIFF_SHOWN && !all) {
             hidden++;
             continue;
         }
@@ -250,8 +249,8 @@ static void print_statistics(FILE *out, const va_h5_diff *d)
 void va_h5_diff_text(FILE *out, const va_h5_diff *d, const va_h5_diff_options *options, bool color)
 {
     print_verdict(out, d, color);
-    print_findings(out, d, options->all);
-    print_notes(out, d, options->all);
+    print_findings(out, d, !options->most);
+    print_notes(out, d, !options->most);
     print_statistics(out, d);
     if (d->stopped)
         fputs("\nstopped where --stop says: there may be more\n", out);

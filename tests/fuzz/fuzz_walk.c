@@ -62,7 +62,8 @@ static void compare(char *a, char *b, bool thorough)
     vr_source sources[2];
     hid_t files[2];
     va_h5_diff_options options = VA_H5_DIFF_OPTIONS_INIT;
-    options.values.statistics = options.values.convert = options.all = thorough;
+    options.values.statistics = options.values.convert = thorough;
+    options.most = thorough ? 0 : VA_H5_DIFF_SHOWN;
     if (!open_side(&sources[0], &files[0], a))
         return;
     if (open_side(&sources[1], &files[1], b)) {
