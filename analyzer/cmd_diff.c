@@ -1,5 +1,6 @@
 #include "cmd_diff.h"
 #include "agree.h"
+#include "guard.h"
 #include "sources.h"
 
 #include <formats/fail.h>
@@ -136,9 +137,11 @@ static vr_status diff_traces(va_diff_input *inputs, char *const *names, int runs
 {
     vr_trace **traces = calloc((size_t)runs, sizeof *traces);
     vr_status status = traces ? VR_OK : vr_fail(VR_ERROR_MEMORY, "out of memory");
-    for (int i = 0; status == VR_OK && i < runs; i++)
+    for (int i = 0; status == VR_OK && i < runs; i++) {
+        va_guard_file(names[i]);
         status = inputs[i].source.name ? vr_trace_open_source(&traces[i], &inputs[i].source)
                                        : vr_trace_open(&traces[i], names[i]);
+    }
     if (status == VR_OK)
         status = runs == 2 ? diff_two(traces, s, same) : diff_many(traces, runs, s, same);
     for (int i = 0; traces && i < runs; i++)

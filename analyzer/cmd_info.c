@@ -1,4 +1,5 @@
 #include "command.h"
+#include "guard.h"
 #include "sources.h"
 
 #include <formats/fail.h>
@@ -226,6 +227,7 @@ static void print_csv(FILE *out, const vr_trace *trace, const site_use *uses, bo
 static vr_status show(FILE *out, const char *path, va_format format, bool first)
 {
     vr_trace *trace;
+    va_guard_file(path);
     vr_status status = vr_trace_open(&trace, path);
     if (status != VR_OK)
         return status;

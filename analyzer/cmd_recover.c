@@ -1,4 +1,5 @@
 #include "command.h"
+#include "guard.h"
 
 #include <formats/fail.h>
 #include <getopt.h>
@@ -35,6 +36,7 @@ static char *trace_path(const char *path)
 static vr_status write_recovered(const char *journal, const char *path)
 {
     vr_trace *trace;
+    va_guard_file(journal);
     vr_status status = vr_trace_open(&trace, journal);
     if (status != VR_OK)
         return status;

@@ -48,6 +48,12 @@ void va_guard_reading(const char *file, const char *object)
     put(shared->object, sizeof shared->object, object);
 }
 
+void va_guard_file(const char *file)
+{
+    va_guard_reading(file, NULL);
+    va_guard_reading(NULL, NULL);
+}
+
 void va_guard_temporary(const char *path)
 {
     if (shared)

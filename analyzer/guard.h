@@ -18,6 +18,9 @@ int va_guard_run(int (*command)(int argc, char **argv), int argc, char **argv);
  * process without a guard, and does nothing there. */
 void va_guard_reading(const char *file, const char *object);
 
+/* A file that is read from here on in no particular steps: it is named should the child die. */
+void va_guard_file(const char *file);
+
 /* A file to be removed should the child die; NULL: none any more. */
 void va_guard_temporary(const char *path);
 
