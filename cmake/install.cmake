@@ -25,9 +25,10 @@ set(private_libraries "")
 set(pc_static "")
 set(static_dependencies "")
 if(NOT BUILD_SHARED_LIBS)
-    set(private_modules_trace "hdf5 libxxhash jansson libarchive libdeflate zlib")
+    set(private_modules_trace "hdf5 libxxhash jansson libdeflate zlib")
     set(private_modules_capture "libxxhash jansson")
-    set(private_libraries "${OpenMP_C_FLAGS} -lm")
+    # libarchive by its name: its module also asks for libraries whose development packages Debian does not bring along.
+    set(private_libraries "-larchive ${OpenMP_C_FLAGS} -lm")
     set(pc_static " -DVR_STATIC")
     set(static_dependencies [[
 find_dependency(OpenMP COMPONENTS C)
