@@ -14,7 +14,8 @@ static inline void shell(const char *format, ...)
     va_start(args, format);
     vsnprintf(command, sizeof command, format, args);
     va_end(args);
-    snprintf(line, sizeof line, "cd '%s' && { %s; } 2>words && ! [ -s words ] || { cat words; false; }", scratch_folder, command);
+    snprintf(line, sizeof line, "cd '%s' && { %s; } 2>words && ! [ -s words ] || { cat words; false; }", scratch_folder,
+             command);
     if (system(line) != 0)
         fail_msg("failed: %s", command);
 }
