@@ -1,6 +1,6 @@
 #include "hdf5_raw.h"
 
-#include <errno.h>
+#include <formats/io.h>
 #include <libtrace/isa.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -32,21 +32,6 @@ typedef struct worker {
     char *scratch[2]; /* a box each: in the machine's byte order, or without what is outside the dataset */
 } worker;
 
-static bool read_all(int fd, char *out, size_t bytes, uint64_t offset)
-{
-    while (bytes > 0) {
-        const ssize_t n = pread(fd, out, bytes, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        out += n;
-        bytes -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return true;
-}
-
 /* Bytes [at, at + bytes) of a side's file. */
 static bool open_window(window *out, const va_raw_side *side, char *copy, uint64_t at, uint64_t bytes)
 {
@@ -55,7 +40,7 @@ static bool open_window(window *out, const va_raw_side *side, char *copy, uint64
         return false;
     const uint64_t offset = side->source->offset + at;
     if (bytes <= COPY_BYTES)
-        return read_all(side->source->fd, copy, bytes, offset);
+        return vr_read_whole(side->source->fd, copy, bytes, offset) == (ssize_t)bytes;
     const uint64_t skip = offset % MAP_ALIGN;
     out->length = bytes + skip;
     out->map = mmap(NULL, out->length, PROT_READ, MAP_SHARED, side->source->fd, (off_t)(offset - skip));

@@ -3,13 +3,13 @@
 
 #include "fail.h"
 #include "hdf5_chunk.h"
+#include "io.h"
 
 #if H5_VERSION_GE(1, 13, 0)
 #include <H5FDdevelop.h>
 #endif
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,18 +149,10 @@ static herr_t region_read(H5FD_t *common, H5FD_mem_t type, hid_t plist, haddr_t 
     const region *bytes = &((const region_file *)common)->bytes;
     const uint64_t there = from < bytes->size ? bytes->size - from : 0;
     const size_t wanted = size < there ? size : (size_t)there;
-    size_t done = 0;
-    while (done < wanted) {
-        const ssize_t n = pread(bytes->fd, (char *)buffer + done, wanted - done, (off_t)(bytes->offset + from + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    memset((char *)buffer + done, 0, size - done);
+    const ssize_t done = vr_read_whole(bytes->fd, buffer, wanted, bytes->offset + from);
+    if (done < 0)
+        return -1;
+    memset((char *)buffer + done, 0, size - (size_t)done);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "archive_hash.h"
 
 #include "fail.h"
+#include "io.h"
 #include "isa.h"
 #include "tar.h"
 
@@ -40,17 +41,10 @@ vr_digest vr_content_end(const vr_content *content)
 
 vr_status vr_read_at(int fd, void *out, size_t size, uint64_t offset, const char *name)
 {
-    for (size_t done = 0; done < size;) {
-        const ssize_t n = pread(fd, (char *)out + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return vr_fail_errno(errno, "%s: cannot read", name);
-        if (n == 0)
-            return vr_fail(VR_ERROR_IO, "%s: became shorter while it was read", name);
-        done += (size_t)n;
-    }
-    return VR_OK;
+    const ssize_t n = vr_read_whole(fd, out, size, offset);
+    if (n < 0)
+        return vr_fail_errno(errno, "%s: cannot read", name);
+    return (size_t)n == size ? VR_OK : vr_fail(VR_ERROR_IO, "%s: became shorter while it was read", name);
 }
 
 vr_status vr_write_at(int fd, const void *bytes, size_t size, uint64_t offset, const char *name)

@@ -1,6 +1,7 @@
 #include "journal.h"
 
 #include "fail.h"
+#include "io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,20 +32,7 @@ uint64_t vr_frame_check(uint32_t type, uint64_t position, const void *head, size
 static ssize_t read_at(const vr_source *file, void *out, size_t size, uint64_t offset)
 {
     const uint64_t left = file->archive ? offset < file->size ? file->size - offset : 0 : UINT64_MAX;
-    if (size > left)
-        size = left;
-    size_t done = 0;
-    while (done < size) {
-        const ssize_t n = pread(file->fd, (char *)out + done, size - done, (off_t)(file->offset + offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
+    return vr_read_whole(file->fd, out, size < left ? size : left, file->offset + offset);
 }
 
 /* The journal's size now: a file by itself may be growing. */
