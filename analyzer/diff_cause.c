@@ -134,6 +134,7 @@ static void print_name(FILE *out, const char *path)
                  {"libraries.libc", "libc"},
                  {"kernels", "the kernel mode"},
                  {"rounding", "the rounding mode"},
+                 {"perturb", "the perturbation"},
                  {"threads", "the number of threads"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(path, names[i].path) == 0) {
@@ -240,9 +241,10 @@ static bool fixes_order(const char *kernels)
 /* An operation on equal inputs: whatever differs between the runs, the most telling first. */
 static void explain_operation(const va_diff *diff, va_finding *f)
 {
-    static const char *const telling[] = {"notes.",         "kernels",        "rounding",   "threads",
-                                          "seeds.kernels",  "seeds.rounding", "libraries.", "host.cpu",
-                                          "program.digest", "environment.",   NULL};
+    static const char *const telling[] = {"notes.",     "perturb",       "kernels",        "rounding",
+                                          "threads",    "seeds.perturb", "seeds.kernels",  "seeds.rounding",
+                                          "libraries.", "host.cpu",      "program.digest", "environment.",
+                                          NULL};
     static const char *const weak[] = {"seed", "host.", "program.command", NULL};
     const char *kernels[2];
     for (int run = 0; run < 2; run++)

@@ -140,9 +140,10 @@ static vr_status read_trace(vr_run *run, const vr_run_options *options)
 vr_status vr_control_read(vr_run *run, const vr_run_options *options)
 {
     const char *vary = choose(options->vary, "VR_VARY"), *kernels = choose(options->kernels, "VR_KERNELS"),
-               *rounding = choose(options->rounding, "VR_ROUNDING");
+               *rounding = choose(options->rounding, "VR_ROUNDING"), *perturb = choose(options->perturb, "VR_PERTURB");
     if (!copy_text(&run->vary, vary ? vary : "") || !copy_text(&run->kernels, kernels ? kernels : "fixed") ||
-        !copy_text(&run->rounding, rounding ? rounding : "nearest"))
+        !copy_text(&run->rounding, rounding ? rounding : "nearest") ||
+        !copy_text(&run->perturb_rules, perturb ? perturb : ""))
         return vr_fail(VR_ERROR_MEMORY, "run: out of memory");
     if (options->version != VR_RUN_OPTIONS_VERSION)
         return vr_fail(VR_ERROR_ARGUMENT, "run: options of version %u; initialize them with VR_RUN_OPTIONS_INIT",
@@ -153,6 +154,8 @@ vr_status vr_control_read(vr_run *run, const vr_run_options *options)
     vr_status status = read_seeds(run, options);
     if (status == VR_OK)
         status = read_filter(run, options);
+    if (status == VR_OK)
+        status = vr_perturb_parse(&run->perturb, perturb);
     if (status == VR_OK)
         status = read_trace(run, options);
     return status;

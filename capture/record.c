@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <varanalyze/random.h>
 
 #define MAX_NAME   255
 #define MAX_INPUT  (2 * MAX_NAME + 16) /* "phase:layer/name" */
@@ -54,8 +55,10 @@ static vr_status check_text(const vr_site_key *key)
 /* The site's level in this step, VR_LEVEL_OFF to skip it. */
 static vr_level level_now(vr_run *run, vr_site_entry *site, vr_level least)
 {
-    if (!site->level)
+    if (!site->level) {
         vr_filter_choose(&run->filter, site->phase, site->layer, &site->level, &site->every);
+        site->perturb = vr_perturb_choose(&run->perturb, site->phase, site->layer, site->name);
+    }
     if (site->level == VR_LEVEL_OFF || run->step % site->every != 0)
         return VR_LEVEL_OFF;
     return site->level > least ? site->level : least;
@@ -179,50 +182,82 @@ static bool put_record(vr_run *run, const vr_site_key *key, vr_site_entry *site,
     return vr_run_put(run, VR_FRAME_RECORD, &m->record, sizeof m->record, NULL, 0);
 }
 
-/* Finds the site and its level and times the operation, under the lock. */
-static vr_status begin(vr_run *run, const vr_site_key *key, vr_level least, vr_site_entry **site, vr_level *level,
-                       vr_trace_record *record)
+/* What is to be done with a tensor. */
+typedef struct plan {
+    vr_site_entry *site;
+    vr_level level;
+    const vr_perturb_rule *perturb; /* NULL: leave it as it is */
+    uint64_t use;                   /* which of the site's record calls this is */
+} plan;
+
+/* Finds the site, its level and its perturbation, and times the operation, under the lock. What is perturbed does not
+ * depend on whether the trace is whole. */
+static vr_status begin(vr_run *run, const vr_site_key *key, vr_level least, plan *out, vr_trace_record *record)
 {
     const uint64_t now = vr_clock();
     vr_status status = VR_OK;
+    *out = (plan){.level = VR_LEVEL_OFF};
     pthread_mutex_lock(&run->lock);
     record->thread = vr_thread_number(run);
     const uint64_t mark = vr_thread_mark(run);
     record->start_ns = mark - run->start;
     record->duration_ns = now - mark;
-    *level = VR_LEVEL_OFF;
-    if (run->dropped)
-        status = vr_run_incomplete(run);
-    else if (!(*site = vr_sites_find(&run->sites, key)))
+    vr_site_entry *site = out->site = vr_sites_find(&run->sites, key);
+    if (!site)
         status = vr_fail(VR_ERROR_MEMORY, "record: out of memory");
-    else if ((*site)->level || (status = check_text(key)) == VR_OK)
-        *level = level_now(run, *site, least);
+    else if (site->level || (status = check_text(key)) == VR_OK) {
+        out->level = level_now(run, site, least);
+        out->use = site->uses++;
+        out->perturb = site->perturb && vr_perturb_is_due(site->perturb, run->step) ? site->perturb : NULL;
+    }
+    if (status == VR_OK && (!run->queue || run->dropped)) {
+        out->level = VR_LEVEL_OFF;
+        status = run->queue ? vr_run_incomplete(run) : VR_OK;
+    }
     pthread_mutex_unlock(&run->lock);
+    return status;
+}
+
+/* The noise of a site's use: of its name, not of its place among the sites, so that other records change nothing. */
+static vr_status perturb(const vr_run *run, const vr_site_key *key, const plan *p)
+{
+    char path[2 * MAX_NAME + 64];
+    snprintf(path, sizeof path, "%s:%s/%s", vr_phase_name(key->phase), key->layer, key->name);
+    return vr_perturb_tensor(p->perturb, key->tensor, vr_derive_seed(run->perturb_key, path), p->use);
+}
+
+static vr_status measure_and_put(vr_run *run, const vr_site_key *key, const plan *p, measured *m, const uint32_t *epoch)
+{
+    vr_status status = measure(m, run, key, p->level);
+    if (status == VR_OK) {
+        pthread_mutex_lock(&run->lock);
+        if (!put_record(run, key, p->site, m, epoch ? *epoch : run->epoch))
+            status = run->dropped ? vr_run_incomplete(run) : vr_fail(VR_ERROR_MEMORY, "record: out of memory");
+        pthread_mutex_unlock(&run->lock);
+    }
+    free(m->chunks);
+    free(m->sample);
     return status;
 }
 
 vr_status vr_record_tensor(vr_run *run, const vr_site_key *key, vr_level least, const uint32_t *epoch)
 {
-    if (!run || !run->queue)
+    if (!vr_run_takes_tensors(run))
         return VR_OK;
     if (vr_run_is_forked(run))
         return vr_run_incomplete(run);
     measured m = {0};
-    vr_site_entry *site;
-    vr_level level = VR_LEVEL_OFF;
+    plan p = {.level = VR_LEVEL_OFF};
     vr_status status = check_key(key);
     if (status == VR_OK)
-        status = begin(run, key, least, &site, &level, &m.record);
-    if (status == VR_OK && level != VR_LEVEL_OFF) {
-        status = measure(&m, run, key, level);
-        if (status == VR_OK) {
-            pthread_mutex_lock(&run->lock);
-            if (!put_record(run, key, site, &m, epoch ? *epoch : run->epoch))
-                status = run->dropped ? vr_run_incomplete(run) : vr_fail(VR_ERROR_MEMORY, "record: out of memory");
-            pthread_mutex_unlock(&run->lock);
-        }
-        free(m.chunks);
-        free(m.sample);
+        status = begin(run, key, least, &p, &m.record);
+    if (p.perturb) {
+        const vr_status perturbed = perturb(run, key, &p);
+        status = status == VR_OK ? perturbed : status;
+    }
+    if (p.level != VR_LEVEL_OFF) {
+        const vr_status recorded = measure_and_put(run, key, &p, &m, epoch);
+        status = status == VR_OK ? recorded : status;
     }
     vr_thread_set_mark(run, vr_clock());
     return status;
@@ -262,7 +297,7 @@ static vr_status record_list(vr_run *run, vr_site_key key, vr_level least, va_li
 
 vr_status vr_record(vr_run *run, vr_phase phase, const char *layer, const char *name, vr_tensor tensor, ...)
 {
-    if (!run || !run->queue)
+    if (!vr_run_takes_tensors(run))
         return VR_OK;
     va_list list;
     va_start(list, tensor);
@@ -273,7 +308,7 @@ vr_status vr_record(vr_run *run, vr_phase phase, const char *layer, const char *
 
 vr_status vr_metric(vr_run *run, const char *name, double value, ...)
 {
-    if (!run || !run->queue)
+    if (!vr_run_takes_tensors(run))
         return VR_OK;
     const vr_tensor tensor = VR_SCALAR(VR_F64, &value);
     va_list list;
@@ -318,7 +353,7 @@ static vr_status record_groups(vr_run *run, const vr_evaluation *e)
 
 vr_status vr_evaluate(vr_run *run, const vr_evaluation *e)
 {
-    if (!run || !run->queue)
+    if (!vr_run_takes_tensors(run))
         return VR_OK;
     if (!e->name || (e->count && (!e->labels || !e->predictions)) || (e->probabilities && !e->classes))
         return vr_fail(VR_ERROR_ARGUMENT,

@@ -58,6 +58,11 @@ bool vr_run_is_forked(const vr_run *run)
     return run->queue && vr_queue_is_forked(run->queue);
 }
 
+bool vr_run_takes_tensors(const vr_run *run)
+{
+    return run && (run->queue || run->perturb.count);
+}
+
 bool vr_run_put(vr_run *run, uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size)
 {
     if (run->dropped)
@@ -115,6 +120,8 @@ static void tell_controls(vr_run *run)
         vr_run_tell(run, "replica", json_sprintf("%llu", (unsigned long long)run->replica));
     vr_run_tell(run, "kernels", json_string(run->kernels));
     vr_run_tell(run, "rounding", json_string(run->rounding));
+    if (run->perturb.count)
+        vr_run_tell(run, "perturb", json_string(run->perturb_rules));
     vr_run_tell(run, "level", json_string(vr_level_name(run->filter.level)));
 }
 
@@ -149,6 +156,8 @@ vr_status vr_run_open(vr_run **out, const vr_run_options *options)
     vr_status status = vr_control_read(run, options ? options : &defaults);
     if (status == VR_OK && run->trace)
         status = start_trace(run, options ? options : &defaults);
+    if (run->perturb.count)
+        run->perturb_key = vr_run_seed(run, "perturb");
     vr_thread_number(run);
     vr_thread_set_mark(run, vr_clock());
     return status;
@@ -164,6 +173,8 @@ static void free_run(vr_run *run)
     free(run->vary);
     free(run->kernels);
     free(run->rounding);
+    free(run->perturb_rules);
+    vr_perturb_free(&run->perturb);
     free(run->journal);
     free(run->trace);
     free(run->archive);

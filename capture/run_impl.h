@@ -3,6 +3,7 @@
 #define VR_RUN_IMPL_H
 
 #include "filter.h"
+#include "perturb.h"
 #include "queue.h"
 #include "sites.h"
 
@@ -17,8 +18,10 @@ struct vr_run {
     char *archive, *member; /* where the trace goes at the end; NULL: it stays */
     char *name;             /* what the program is told: the trace's, or "archive:member" */
     uint64_t seed, replica;
-    char *vary, *kernels, *rounding;
+    char *vary, *kernels, *rounding, *perturb_rules;
     vr_filter filter;
+    vr_perturb perturb;
+    uint64_t perturb_key;
     uint32_t sample_values;
     uint64_t start; /* of the clock, as all times below */
 
@@ -45,6 +48,9 @@ void vr_thread_set_mark(const vr_run *run, uint64_t clock);
 /* Whether this is a forked child of the program that records: its records go nowhere, and the lock may be held by a
  * thread that it does not have. */
 bool vr_run_is_forked(const vr_run *run);
+
+/* Whether a tensor handed to the run is looked at: to be recorded, or to be perturbed. */
+bool vr_run_takes_tensors(const vr_run *run);
 
 /* Puts a frame, under the run's lock; the first one dropped is noted in the trace. False: dropped. */
 bool vr_run_put(vr_run *run, uint32_t type, const void *head, size_t head_size, const void *body, size_t body_size);

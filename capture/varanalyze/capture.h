@@ -41,8 +41,22 @@
  *     VR_VARY=LIST        which purposes take another seed in each replica: init,order,... (default none)
  *     VR_REPLICA=N        number of this replica (default: drawn from the system when VR_VARY is not empty)
  *     VR_KERNELS, VR_ROUNDING   kernel and rounding modes, recorded with the run
+ *     VR_PERTURB=RULES    noise put into tensors as they are recorded; see "Perturbation"
  *     VR_QUEUE=BYTES      size of the queue to the writer thread, with suffix k or M
  *     VR_ENV=NAMES        further environment variables to keep with the run (OMP_*, GOMP_*, KMP_* and VR_* always are)
+ *
+ * Perturbation, for programs whose kernels cannot be replaced: VR_PERTURB is a list of rules, separated by commas,
+ * [PHASE:]LAYER[/NAME]=CHANGE[:SHARE][@STEP[-STEP]], the first that matches a tensor decides. LAYER is a glob for the
+ * layer, or for "layer/name". SHARE of the elements, drawn one by one, are changed (default 1), in those steps (default
+ * all). With e = floor(log2|x|) an element x becomes, rounded to nearest in its type,
+ *     bit:B     x + 2^(e - B) or x - 2^(e - B): noise at bit B behind the leading one; bit:23 is an ulp of f32
+ *     noise:T   x + 2^(e - T + 1) xi, xi uniform in (-1/2, 1/2): Monte Carlo arithmetic's inexact(x) at T bits
+ *     sum:N     the sum of N terms that add up to x, taken in a random order in f32 (of f64: in f64): what another
+ *               order of summation in the layer does to its output
+ * The program's own memory is changed when it is recorded, whether or not there is a trace, so what follows computes
+ * with it; the trace holds what it became. Memory that cannot be written is left alone, and the call fails with
+ * VR_ERROR_UNSUPPORTED. Zeros, NaN, infinities, integers and metrics are never changed, and nothing becomes infinite.
+ * The noise follows the seed for "perturb", by tensor and by the number of the record call.
  *
  * Threads: every call may come from any thread. Crash: see docs/trace-format.md; whatever was recorded when the process
  * died, by SIGKILL too, is in the trace. A later run on the same path keeps such a trace as PATH.journal.old. While a
@@ -78,9 +92,10 @@ typedef struct vr_run_options {
     size_t queue_bytes;      /* default 8 MiB, at least 64 KiB */
     uint32_t sample_values;  /* values kept of a tensor at level sample; default 64 */
     const char *archive;     /* as VR_ARCHIVE; "" for none whatever the environment says */
+    const char *perturb;     /* as VR_PERTURB; "" for none */
 } vr_run_options;
 
-#define VR_RUN_OPTIONS_VERSION 2
+#define VR_RUN_OPTIONS_VERSION 3
 #define VR_RUN_OPTIONS_INIT                                                                                            \
     {                                                                                                                  \
         .version = VR_RUN_OPTIONS_VERSION                                                                              \
