@@ -143,25 +143,25 @@ bool vr_perturb_is_due(const vr_perturb_rule *rule, uint64_t step)
 /* The sum that gives x: n - 1 terms x/n + g |x| / sqrt(n) with g uniform in +-sqrt(3), as those of a layer with
  * zero-mean inputs, and what is then missing; taken one after another in f32, or in f64 for f64, with the missing term
  * at a random place. Terms are alike, so that every order of them is as good as another. */
-static double sum_of_terms(double x, uint32_t n, bool wide, vr_random *random)
+static double sum_of_terms(double x, uint32_t n, bool wide, double *terms, vr_random *random)
 {
-    const double center = x / n, reach = sqrt(3.0 / n) * fabs(x);
-    const uint64_t place = vr_random_below(random, n);
-    vr_random again = *random;
-    double missing = x;
+    const double center = x / n, reach = sqrt(3.0 / n) * fabs(x) * 0x1p-31;
+    double missing = x, sum = 0;
     for (uint32_t i = 1; i < n; i++) {
-        const double term = center + reach * (2 * vr_random_uniform(random) - 1);
-        missing -= wide ? term : (double)(float)term;
+        const double term = center + reach * (int32_t)vr_random_u32(random);
+        terms[i] = wide ? term : (double)(float)term;
+        missing -= terms[i];
     }
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const double term = i == place ? missing : center + reach * (2 * vr_random_uniform(&again) - 1);
-        sum = wide ? sum + term : (double)((float)sum + (float)term);
-    }
+    const uint64_t place = vr_random_below(random, n);
+    if (place > 0)
+        terms[0] = terms[place];
+    terms[place] = missing;
+    for (uint32_t i = 0; i < n; i++)
+        sum = wide ? sum + terms[i] : (double)((float)sum + (float)terms[i]);
     return sum;
 }
 
-static double changed(const vr_perturb_rule *rule, double x, bool wide, vr_random *random)
+static double changed(const vr_perturb_rule *rule, double x, bool wide, double *terms, vr_random *random)
 {
     if (x == 0 || !isfinite(x))
         return x;
@@ -172,7 +172,7 @@ static double changed(const vr_perturb_rule *rule, double x, bool wide, vr_rando
     case VR_PERTURB_NOISE:
         return x + ldexp(vr_random_uniform(random) - 0.5, exponent - amount + 1);
     case VR_PERTURB_SUM:
-        return sum_of_terms(x, rule->amount, wide, random);
+        return sum_of_terms(x, rule->amount, wide, terms, random);
     }
     return x;
 }
@@ -229,7 +229,7 @@ static void put_back(const vr_tensor *tensor, const char *elements, int64_t firs
 
 /* One piece. Only elements that are drawn are written: converting a NaN there and back may make it quiet. */
 static void change_piece(const vr_perturb_rule *rule, const vr_tensor *tensor, int64_t first, int64_t count,
-                         vr_random *random)
+                         double *terms, vr_random *random)
 {
     char element[8], piece[PIECE * sizeof element];
     double values[PIECE];
@@ -238,7 +238,7 @@ static void change_piece(const vr_perturb_rule *rule, const vr_tensor *tensor, i
     for (int64_t i = 0; i < count; i++) {
         if (rule->share < 1 && vr_random_uniform(random) >= rule->share)
             continue;
-        const double value = changed(rule, values[i], tensor->dtype == VR_F64, random);
+        const double value = changed(rule, values[i], tensor->dtype == VR_F64, terms, random);
         if (value == values[i] || isnan(value))
             continue;
         double back;
@@ -259,8 +259,12 @@ vr_status vr_perturb_tensor(const vr_perturb_rule *rule, const vr_tensor *tensor
     if (!is_writable(begin, end))
         return vr_fail(VR_ERROR_UNSUPPORTED, "VR_PERTURB: '%s' matches a tensor in memory that cannot be written",
                        rule->pattern);
+    double *terms = rule->kind == VR_PERTURB_SUM ? malloc(rule->amount * sizeof *terms) : NULL;
+    if (rule->kind == VR_PERTURB_SUM && !terms)
+        return vr_fail(VR_ERROR_MEMORY, "VR_PERTURB: out of memory");
     vr_random random = vr_random_stream(key, index);
     for (int64_t first = 0; first < count; first += PIECE)
-        change_piece(rule, tensor, first, count - first < PIECE ? count - first : PIECE, &random);
+        change_piece(rule, tensor, first, count - first < PIECE ? count - first : PIECE, terms, &random);
+    free(terms);
     return VR_OK;
 }
