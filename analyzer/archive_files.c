@@ -156,3 +156,18 @@ void va_files_free(va_files *all)
     free(all->files);
     *all = (va_files){0};
 }
+
+vr_status va_refuse_compressed(const char *archive)
+{
+    static const char *const endings[] = {".gz", ".tgz", ".zst", ".tzst", ".xz", ".txz", ".lz4", ".bz2", ".tbz2"};
+    const size_t length = strlen(archive);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t end = strlen(endings[i]);
+        if (length > end && strcmp(archive + length - end, endings[i]) == 0)
+            return vr_fail(VR_ERROR_UNSUPPORTED,
+                           "%s: archives are written uncompressed: name it .tar, and compress it when nothing will be "
+                           "added any more (zstd does; a compressed archive can be read)",
+                           archive);
+    }
+    return VR_OK;
+}

@@ -16,4 +16,7 @@ typedef struct va_files {
 vr_status va_files_add(va_files *files, const char *directory, const char *operand, const char *archive);
 void va_files_free(va_files *files);
 
+/* Fails with VR_ERROR_UNSUPPORTED where the name is that of a compressed archive, to which nothing can be added. */
+vr_status va_refuse_compressed(const char *archive);
+
 #endif

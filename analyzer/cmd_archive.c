@@ -60,21 +60,6 @@ typedef struct settings {
 
 /* ---- create, append ---- */
 
-static vr_status refuse_compressed(const char *archive)
-{
-    static const char *const endings[] = {".gz", ".tgz", ".zst", ".tzst", ".xz", ".txz", ".lz4", ".bz2", ".tbz2"};
-    const size_t length = strlen(archive);
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        const size_t end = strlen(endings[i]);
-        if (length > end && strcmp(archive + length - end, endings[i]) == 0)
-            return vr_fail(VR_ERROR_UNSUPPORTED,
-                           "%s: archives are written uncompressed: name it .tar, and compress it when nothing will be "
-                           "added any more (zstd does; a compressed archive can be read)",
-                           archive);
-    }
-    return VR_OK;
-}
-
 static void say_added(const settings *s, const va_files *all, char *const *added)
 {
     for (uint64_t i = 0; i < all->count; i++)
@@ -93,7 +78,7 @@ static int put(const settings *s, bool create)
 {
     va_files all = {0};
     const vr_archive_options options = va_archive_options();
-    vr_status status = refuse_compressed(s->archive);
+    vr_status status = va_refuse_compressed(s->archive);
     for (int i = 0; status == VR_OK && i < s->count; i++)
         status = va_files_add(&all, s->directory, s->operands[i], s->archive);
     char **added = calloc(all.count + 1, sizeof *added);

@@ -15,6 +15,7 @@ typedef struct va_command {
 } va_command;
 
 extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_recover;
+extern const va_command va_cmd_run;
 
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);

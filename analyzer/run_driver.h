@@ -1,0 +1,36 @@
+/* run_driver.h - does the runs of a campaign that are not done. */
+#ifndef VA_RUN_DRIVER_H
+#define VA_RUN_DRIVER_H
+
+#include "campaign.h"
+#include "run_cores.h"
+#include "run_scratch.h"
+
+#include <signal.h>
+
+/* Blocks the signals that va_drive_run waits for; `*before`: what was blocked. */
+void va_drive_block_signals(sigset_t *before);
+
+typedef struct va_drive {
+    const va_campaign *campaign;
+    const char *archive;
+    const va_scratch *scratch;
+    const va_cores *cores;
+    uint32_t jobs;     /* runs at once */
+    uint32_t retries;  /* further tries of a run that fails */
+    bool retry_failed; /* runs that have failed are due, too */
+    bool verbose;
+    double timeout;         /* of a run, in seconds; 0: none */
+    const sigset_t *before; /* of va_drive_block_signals: as signals are in a run */
+} va_drive;
+
+/* Whether a run is to be done. */
+bool va_drive_is_due(const va_drive *drive, const va_outcome *outcome);
+
+/* Does what is due, `jobs` at once, in the order of `tasks`, a campaign's; each goes to the archive and the ledger when
+ * it ends. A signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT) ends it: `*signal` is its number, else 0; runs that are under
+ * way are given up, at once with a second signal. A failure does the same: VR_ERROR_IO (the command cannot be started,
+ * the archive or the scratch folder cannot be written), VR_ERROR_MEMORY. */
+vr_status va_drive_run(const va_drive *drive, va_ledger *ledger, const va_task *tasks, int *signal);
+
+#endif
