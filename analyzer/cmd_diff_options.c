@@ -82,29 +82,6 @@ static vr_status parse_one_tolerance(settings *s, const char *name)
                    strcmp(name, "ulp") == 0 ? "whole number" : "number");
 }
 
-static vr_status parse_steps(settings *s, const char *text)
-{
-    char *end;
-    errno = 0;
-    const bool has_first = *text != ':';
-    const uint64_t first = has_first ? strtoull(text, &end, 10) : 0;
-    if (!has_first)
-        end = (char *)text;
-    const bool first_fine = !errno && (!has_first || end != text) && *text != '-';
-    uint64_t last = first;
-    if (*end == ':') {
-        const char *from = end + 1;
-        last = *from ? strtoull(from, &end, 10) : UINT64_MAX;
-        if (!*from)
-            end = (char *)from;
-    }
-    if (!first_fine || *end || errno || strchr(text, '-') || last < first)
-        return vr_fail(VR_ERROR_ARGUMENT, "steps '%s' are not N, N:M, N: or :M", text);
-    s->diff.first_step = first;
-    s->diff.last_step = last;
-    return VR_OK;
-}
-
 static vr_status parse_stop(settings *s)
 {
     char *end;
@@ -157,7 +134,7 @@ static vr_status parse_for_traces(settings *s, int option)
         return vr_phase_parse(&s->diff.phase, optarg);
     default:
         s->for_traces = "--step";
-        return parse_steps(s, optarg);
+        return va_steps_parse(&s->diff.first_step, &s->diff.last_step, optarg);
     }
 }
 

@@ -57,6 +57,29 @@ vr_status va_format_parse(va_format *out, const char *name)
     return vr_fail(VR_ERROR_ARGUMENT, "no format is called '%s': text, json or csv", name);
 }
 
+vr_status va_steps_parse(uint64_t *first_step, uint64_t *last_step, const char *text)
+{
+    char *end;
+    errno = 0;
+    const bool has_first = *text != ':';
+    const uint64_t first = has_first ? strtoull(text, &end, 10) : 0;
+    if (!has_first)
+        end = (char *)text;
+    const bool first_fine = !errno && (!has_first || end != text) && *text != '-';
+    uint64_t last = first;
+    if (*end == ':') {
+        const char *from = end + 1;
+        last = *from ? strtoull(from, &end, 10) : UINT64_MAX;
+        if (!*from)
+            end = (char *)from;
+    }
+    if (!first_fine || *end || errno || strchr(text, '-') || last < first)
+        return vr_fail(VR_ERROR_ARGUMENT, "steps '%s' are not N, N:M, N: or :M", text);
+    *first_step = first;
+    *last_step = last;
+    return VR_OK;
+}
+
 static bool wants_color(void)
 {
     const char *none = getenv("NO_COLOR"), *term = getenv("TERM");

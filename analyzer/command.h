@@ -14,8 +14,7 @@ typedef struct va_command {
     int (*run)(int argc, char **argv); /* argv[0] is "varanalyze NAME" */
 } va_command;
 
-extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_recover;
-extern const va_command va_cmd_run;
+extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_recover, va_cmd_run, va_cmd_sigbits;
 
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);
@@ -32,6 +31,9 @@ int va_finish(int result);
 typedef enum va_format { VA_TEXT, VA_JSON, VA_CSV } va_format;
 
 vr_status va_format_parse(va_format *out, const char *name);
+
+/* "N", "N:M", "N:" or ":M" as the first and the last step. Fails with VR_ERROR_ARGUMENT. */
+vr_status va_steps_parse(uint64_t *first, uint64_t *last, const char *text);
 
 /* Where results go: stdout, or a file that appears when it is complete. */
 typedef struct va_output {

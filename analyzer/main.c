@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_info, &va_cmd_archive, &va_cmd_recover, &va_cmd_run};
+static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_run,
+                                             &va_cmd_info, &va_cmd_archive, &va_cmd_recover};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static void print_help(FILE *out)

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 4096 /* records read at a time while the runs go in step */
+/* Records read at a time while the runs go in step: of all runs together, and of each at least and at most. */
+#define BLOCKS      16384
+#define BLOCK_LEAST 16
+#define BLOCK_MOST  4096
 
 typedef struct reader {
     vr_trace *trace;
@@ -174,6 +177,13 @@ static vr_status make_rows(va_pairing *p, size_t rows)
     return VR_OK;
 }
 
+/* So that memory does not grow with the number of runs. */
+static uint64_t block_of(const va_pairing *p)
+{
+    const uint64_t block = BLOCKS / (uint64_t)p->runs;
+    return block > BLOCK_MOST ? BLOCK_MOST : block < BLOCK_LEAST ? BLOCK_LEAST : block;
+}
+
 /* Reads up to `most` of the current step's records that are not paired yet. */
 static vr_status read_some(reader *in, uint64_t most)
 {
@@ -317,7 +327,7 @@ vr_status va_pairing_next(va_pairing *p, const va_batch **out)
     p->batch.rows = 0;
     vr_status status = VR_OK;
     for (int run = 0; status == VR_OK && run < p->runs; run++)
-        status = read_some(&p->readers[run], BLOCK);
+        status = read_some(&p->readers[run], block_of(p));
     const size_t aligned = status == VR_OK ? common_start(p) : 0;
     if (status == VR_OK)
         status = aligned ? pair_aligned(p, aligned) : pair_rest(p);

@@ -4,13 +4,23 @@
 
 #include "fail.h"
 
+#include <errno.h>
+#include <io.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct tables {
     hid_t file, records, payload, record_type;
+    /* Where both datasets lie in the file, each in one piece: then they are read without the library, and the library's
+     * half megabyte for an open file is given back. */
+    bool placed;
+    uint64_t records_place, payload_place;
 } tables;
+
+/* The library is used by one thread at a time, though several may read values. */
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
 static vr_status damaged(const vr_trace *trace, const char *object)
 {
@@ -201,6 +211,34 @@ static vr_status load_steps(vr_trace *trace, const tables *in)
     return status;
 }
 
+/* Whether and where a dataset of so many bytes lies in the file in one piece. Behind a user block H5Dget_offset has a
+ * place even for one that is not stored. */
+static bool find_place(const vr_trace *trace, hid_t set, uint64_t bytes, uint64_t *place)
+{
+    const hid_t plist = H5Dget_create_plist(set);
+    const uint64_t size = trace->file.size;
+    const haddr_t offset = H5Dget_offset(set);
+    const bool plain = plist >= 0 && H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Pget_external_count(plist) == 0;
+    if (plist >= 0)
+        H5Pclose(plist);
+    *place = offset;
+    return plain && (bytes == 0 || (H5Dget_storage_size(set) == bytes && offset != HADDR_UNDEF && offset <= size &&
+                                    bytes <= size - offset));
+}
+
+static void close_handles(tables *in)
+{
+    if (in->records >= 0)
+        H5Dclose(in->records);
+    if (in->payload >= 0)
+        H5Dclose(in->payload);
+    if (in->record_type >= 0)
+        H5Tclose(in->record_type);
+    if (in->file >= 0)
+        H5Fclose(in->file);
+    in->file = in->records = in->payload = in->record_type = -1;
+}
+
 static vr_status open_tables(vr_trace *trace, tables *in)
 {
     in->record_type = vr_h5_record_type();
@@ -213,11 +251,27 @@ static vr_status open_tables(vr_trace *trace, tables *in)
     const uint64_t n = trace->info.step_count;
     if (trace->info.record_count != (n ? trace->steps[n - 1].first + trace->steps[n - 1].count : 0))
         return damaged(trace, "steps");
+    const uint64_t bytes = trace->info.record_count * sizeof(vr_trace_record);
+    in->placed = find_place(trace, in->records, bytes, &in->records_place) &&
+                 find_place(trace, in->payload, trace->info.payload_bytes, &in->payload_place);
+    if (in->placed)
+        close_handles(in);
     return VR_OK;
+}
+
+/* Bytes of the file itself. */
+static vr_status read_bytes(const vr_trace *trace, uint64_t place, uint64_t bytes, void *out)
+{
+    const ssize_t done = vr_read_whole(trace->file.fd, out, bytes, trace->file.offset + place);
+    if (done < 0)
+        return vr_fail_errno(errno, "%s: cannot read", trace->path);
+    return (uint64_t)done == bytes ? VR_OK
+                                   : vr_fail(VR_ERROR_IO, "%s: cannot read: the file has become shorter", trace->path);
 }
 
 static vr_status read_rows(vr_trace *trace, hid_t set, hid_t type, uint64_t first, uint64_t count, void *out)
 {
+    pthread_mutex_lock(&library);
     const vr_h5_quiet quiet = vr_h5_quiet_begin();
     const hid_t space = H5Dget_space(set), memory = H5Screate_simple(1, &(hsize_t){count}, NULL);
     const bool fine =
@@ -227,33 +281,30 @@ static vr_status read_rows(vr_trace *trace, hid_t set, hid_t type, uint64_t firs
     H5Sclose(memory);
     H5Sclose(space);
     vr_h5_quiet_end(quiet);
+    pthread_mutex_unlock(&library);
     return status;
 }
 
 static vr_status read_records(vr_trace *trace, uint64_t first, uint64_t count, vr_trace_record *out)
 {
     const tables *in = trace->state;
+    if (in->placed)
+        return read_bytes(trace, in->records_place + first * sizeof *out, count * sizeof *out, out);
     return read_rows(trace, in->records, in->record_type, first, count, out);
 }
 
 static vr_status read_payload(vr_trace *trace, uint64_t offset, uint64_t bytes, void *out)
 {
     const tables *in = trace->state;
+    if (in->placed)
+        return read_bytes(trace, in->payload_place + offset, bytes, out);
     return read_rows(trace, in->payload, H5T_NATIVE_UINT8, offset, bytes, out);
 }
 
 static void close_tables(vr_trace *trace)
 {
-    tables *in = trace->state;
-    if (in->records >= 0)
-        H5Dclose(in->records);
-    if (in->payload >= 0)
-        H5Dclose(in->payload);
-    if (in->record_type >= 0)
-        H5Tclose(in->record_type);
-    if (in->file >= 0)
-        H5Fclose(in->file);
-    free(in);
+    close_handles(trace->state);
+    free(trace->state);
 }
 
 vr_status vr_trace_load_hdf5(vr_trace *trace)
@@ -264,7 +315,7 @@ vr_status vr_trace_load_hdf5(vr_trace *trace)
     tables *in = malloc(sizeof *in);
     if (!in)
         return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace->path);
-    *in = (tables){-1, -1, -1, -1};
+    *in = (tables){.file = -1, .records = -1, .payload = -1, .record_type = -1};
     trace->state = in;
     trace->source = &source;
     const vr_h5_quiet quiet = vr_h5_quiet_begin();

@@ -4,6 +4,7 @@
 
 #include "fail.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,9 @@ static int64_t find_piece(const contents *all, uint64_t offset)
     return low;
 }
 
+/* A journal is read through a window, which one thread at a time may move. */
+static pthread_mutex_t window = PTHREAD_MUTEX_INITIALIZER;
+
 static vr_status read_payload(vr_trace *trace, uint64_t offset, uint64_t bytes, void *out)
 {
     contents *all = trace->state;
@@ -193,7 +197,9 @@ static vr_status read_payload(vr_trace *trace, uint64_t offset, uint64_t bytes, 
         if (!at || offset < at->offset || offset - at->offset >= at->bytes)
             return vr_fail(VR_ERROR_FORMAT, "%s: damaged journal: a record's payload is missing", trace->path);
         const uint64_t skip = offset - at->offset, left = at->bytes - skip, n = bytes < left ? bytes : left;
+        pthread_mutex_lock(&window);
         const vr_status status = vr_journal_read(all->journal, at->position + skip, to, n);
+        pthread_mutex_unlock(&window);
         if (status != VR_OK)
             return status;
         to += n;

@@ -131,7 +131,8 @@ VR_API vr_status vr_trace_read_records(vr_trace *trace, uint64_t first, uint64_t
 VR_API vr_status vr_trace_read_chunks(vr_trace *trace, const vr_trace_record *record, vr_digest *out);
 
 /* Reads values [first, first + count) of a record of level full, in row-major order; or, of level sample, of its
- * record->sample values. `out` takes count elements of the site's type. */
+ * record->sample values. `out` takes count elements of the site's type. Several threads may call this at once, of the
+ * same or of different traces, as long as none calls anything else of them. */
 VR_API vr_status vr_trace_read_values(vr_trace *trace, const vr_trace_record *record, int64_t first, int64_t count,
                                       void *out);
 

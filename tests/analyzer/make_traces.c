@@ -43,6 +43,8 @@ static const struct {
     {"flip-chunks.h5", {LEVEL("chunks"), FLIP()}},
     {"flip-full.h5", {LEVEL("full"), FLIP()}},
     {"nudged.h5", {LEVEL("full"), POKE(.hidden = true, .flip = 1)}},
+    {"jitter-1.h5", {LEVEL("full"), POKE(.hidden = true, .flip = 6)}},
+    {"jitter-2.h5", {LEVEL("full"), POKE(.hidden = true, .flip = 3)}},
     {"nan.h5", {POKE(.nan = 0x7fc00000)}},
     {"nan-full.h5", {LEVEL("full"), POKE(.nan = 0x7fc00000, .hidden = true)}},
     {"nan-full-2.h5", {LEVEL("full"), POKE(.nan = 0x7fc00001, .hidden = true)}},

@@ -1,0 +1,216 @@
+/* Pictures of bits: by layer over steps, or the elements of one tensor. */
+#include "plot.h"
+#include "sigbits.h"
+
+#include <formats/fail.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_PIXELS 1000000 /* of a map; a larger one shows the least of several elements */
+
+/* ---- over steps ---- */
+
+static bool has_points(const va_sigbits *all)
+{
+    for (size_t i = 0; i < all->series_count; i++)
+        for (size_t j = 0; j < all->series[i].count; j++)
+            if (!isnan(all->series[i].points[j].bits))
+                return true;
+    return false;
+}
+
+static void write_number(FILE *out, double value)
+{
+    if (isnan(value))
+        fputs(" NaN", out);
+    else
+        fprintf(out, " %.6g", value);
+}
+
+/* Step, median, bound. */
+static void write_series(FILE *out, const va_bits_series *series, size_t number)
+{
+    fprintf(out, "$series%zu << END\n", number);
+    for (size_t i = 0; i < series->count; i++) {
+        const va_bits_point *p = &series->points[i];
+        fprintf(out, "%" PRIu64, p->step);
+        write_number(out, p->is_bound ? NAN : p->bits);
+        write_number(out, p->is_bound ? p->bits : NAN);
+        fputc('\n', out);
+    }
+    fputs("END\n", out);
+}
+
+/* A series may have no median, or no bound, at any step. */
+static bool has_kind(const va_bits_series *series, bool bound)
+{
+    for (size_t i = 0; i < series->count; i++)
+        if (series->points[i].is_bound == bound && !isnan(series->points[i].bits))
+            return true;
+    return false;
+}
+
+static void write_title(FILE *out, const va_bits_series *series, bool bound)
+{
+    char *title;
+    if (asprintf(&title, "%s %s%s%s%s", vr_phase_name(series->phase), series->layer, series->name ? "/" : "",
+                 series->name ? series->name : "", bound ? " (at most)" : "") < 0)
+        return;
+    fputs(" title ", out);
+    va_plot_text(out, title);
+    free(title);
+}
+
+/* From the first step to the last. */
+static uint64_t step_range(const va_sigbits *all)
+{
+    uint64_t first = UINT64_MAX, last = 0;
+    for (size_t i = 0; i < all->series_count; i++)
+        for (size_t j = 0; j < all->series[i].count; j++) {
+            const uint64_t step = all->series[i].points[j].step;
+            first = step < first ? step : first;
+            last = step > last ? step : last;
+        }
+    return last - first;
+}
+
+static void write_steps(FILE *out, const va_sigbits *all)
+{
+    fprintf(out,
+            "set datafile missing 'NaN'\nset key outside right top\nset grid\nset xlabel 'step'\n"
+            "set ylabel 'significant bits (%s), median of the elements'\nset yrange [*:*]\nset offsets 0, 0, 1, 1\n",
+            all->options.general ? "general method" : "CNH");
+    for (size_t i = 0; i < all->series_count; i++)
+        write_series(out, &all->series[i], i);
+    if (step_range(all) <= 12)
+        fputs("set xtics 1\n", out);
+    const char *before = "plot";
+    for (size_t i = 0; i < all->series_count; i++)
+        for (int bound = 0; bound < 2; bound++) {
+            if (!has_kind(&all->series[i], bound))
+                continue;
+            fprintf(out, "%s $series%zu using 1:%d with linespoints linecolor %zu pointtype %d", before, i,
+                    bound ? 3 : 2, i + 1, bound ? 10 : 7);
+            fputs(bound ? " dashtype 2" : " pointsize 0.5", out);
+            write_title(out, &all->series[i], bound);
+            before = ", \\\n    ";
+        }
+    fputc('\n', out);
+}
+
+/* ---- the map ---- */
+
+/* Where elements stand: tiles of the last two dimensions, side by side in rows, a line between them. */
+typedef struct layout {
+    int64_t height, width; /* of a tile */
+    int64_t tiles, across; /* in a row */
+    int64_t rows, columns; /* of it all */
+    int64_t shrink;        /* a pixel stands for so many rows and columns */
+} layout;
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static layout lay_out(const vr_site *site)
+{
+    layout l = {1, 1, 1, 1, 1, 1, 1};
+    if (site->rank == 1) {
+        l.width = site->count <= 64 ? site->count : (int64_t)ceil(sqrt((double)site->count));
+        l.height = divide_up(site->count, l.width);
+    } else if (site->rank > 1) {
+        l.height = site->shape[site->rank - 2];
+        l.width = site->shape[site->rank - 1];
+        l.tiles = site->count / (l.height * l.width);
+    }
+    const double square = sqrt((double)l.tiles * (double)l.height / (double)l.width);
+    l.across = (int64_t)fmin(fmax(round(square), 1), (double)l.tiles);
+    const int64_t gap = l.tiles > 1 ? 1 : 0, down = divide_up(l.tiles, l.across);
+    l.rows = down * (l.height + gap) - gap;
+    l.columns = l.across * (l.width + gap) - gap;
+    while (divide_up(l.rows, l.shrink) * divide_up(l.columns, l.shrink) > MOST_PIXELS)
+        l.shrink++;
+    return l;
+}
+
+/* Rows of pixels, the least of the elements each stands for. */
+static float *make_pixels(const va_bits_map *map, const layout *l)
+{
+    const int64_t rows = divide_up(l->rows, l->shrink), columns = divide_up(l->columns, l->shrink);
+    const int64_t gap = l->tiles > 1 ? 1 : 0, area = l->height * l->width;
+    float *pixels = malloc((size_t)(rows * columns) * sizeof *pixels);
+    for (int64_t i = 0; pixels && i < rows * columns; i++)
+        pixels[i] = NAN;
+    for (int64_t i = 0; pixels && i < map->site->count; i++) {
+        const int64_t tile = i / area, row = tile / l->across * (l->height + gap) + i % area / l->width,
+                      column = tile % l->across * (l->width + gap) + i % l->width;
+        float *pixel = &pixels[row / l->shrink * columns + column / l->shrink];
+        *pixel = fminf(*pixel, map->bits[i]); /* of a number and a NaN, the number */
+    }
+    return pixels;
+}
+
+static void write_map_title(FILE *out, const va_bits_map *map)
+{
+    char shape[VA_SHAPE_TEXT], *title;
+    if (asprintf(&title, "%s %s/%s %s, step %" PRIu64, vr_phase_name(map->site->phase), map->site->layer,
+                 map->site->name, va_shape_text(shape, map->site), map->step) < 0)
+        return;
+    fputs("set title ", out);
+    va_plot_text(out, title);
+    fputc('\n', out);
+    free(title);
+}
+
+static vr_status write_map(FILE *out, const va_sigbits *all, const layout *l)
+{
+    const int64_t rows = divide_up(l->rows, l->shrink), columns = divide_up(l->columns, l->shrink);
+    float *pixels = make_pixels(&all->map, l);
+    if (!pixels)
+        return vr_fail(VR_ERROR_MEMORY, "out of memory");
+    write_map_title(out, &all->map);
+    fputs("set datafile missing 'NaN'\nunset key\nunset xtics\nunset ytics\n"
+          "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', 4 '#fde725')\n",
+          out);
+    fprintf(out, "set cblabel 'significant bits (%s)' offset 1.5\nset xrange [-0.5:%g]\nset yrange [%g:-0.5]\n",
+            all->options.general ? "general method" : "CNH", (double)columns - 0.5, (double)rows - 0.5);
+    fprintf(out, "set cbrange [*:*]\n%s$map << END\n",
+            columns <= 8 * rows && rows <= 8 * columns ? "set size ratio -1\n" : "");
+    for (int64_t i = 0; i < rows * columns; i++) {
+        write_number(out, (double)pixels[i]);
+        if ((i + 1) % columns == 0)
+            fputc('\n', out);
+    }
+    fputs("END\nplot $map matrix with image\n", out);
+    free(pixels);
+    return VR_OK;
+}
+
+static bool has_bits(const va_bits_map *map)
+{
+    for (int64_t i = 0; i < map->site->count; i++)
+        if (!isnan(map->bits[i]))
+            return true;
+    return false;
+}
+
+vr_status va_sigbits_plot(const va_sigbits *all, const char *path)
+{
+    va_plot plot;
+    const bool map = all->options.map != NULL;
+    if (map ? !has_bits(&all->map) : !has_points(all))
+        return vr_fail(VR_ERROR_ARGUMENT, "%s: there is nothing to draw: no bits are known", path);
+    vr_status status = va_plot_open(&plot, path, map ? 800 : 1100, map ? 700 : 600);
+    if (status != VR_OK)
+        return status;
+    if (map) {
+        const layout l = lay_out(all->map.site);
+        status = write_map(plot.script, all, &l);
+    } else
+        write_steps(plot.script, all);
+    const vr_status closed = va_plot_close(&plot, status == VR_OK);
+    return status == VR_OK ? closed : status;
+}
