@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_PIXELS 1000000 /* of a map; a larger one shows the least of several elements */
+#define MOST_PIXELS  1000000 /* of a map; a larger one shows the least of several elements */
+#define MOST_LINES   8       /* that can be told apart; more series become rows of colours */
+#define MOST_COLUMNS 2000    /* of steps; where there are more, the least of several medians is shown */
 
 /* ---- over steps ---- */
 
@@ -52,19 +54,21 @@ static bool has_kind(const va_bits_series *series, bool bound)
     return false;
 }
 
-static void write_title(FILE *out, const va_bits_series *series, bool bound)
+static void write_name(FILE *out, const va_bits_series *series, bool bound)
 {
     char *title;
     if (asprintf(&title, "%s %s%s%s%s", vr_phase_name(series->phase), series->layer, series->name ? "/" : "",
                  series->name ? series->name : "", bound ? " (at most)" : "") < 0)
         return;
-    fputs(" title ", out);
     va_plot_text(out, title);
     free(title);
 }
 
-/* From the first step to the last. */
-static uint64_t step_range(const va_sigbits *all)
+typedef struct step_range {
+    uint64_t first, last;
+} step_range;
+
+static step_range find_range(const va_sigbits *all)
 {
     uint64_t first = UINT64_MAX, last = 0;
     for (size_t i = 0; i < all->series_count; i++)
@@ -73,10 +77,10 @@ static uint64_t step_range(const va_sigbits *all)
             first = step < first ? step : first;
             last = step > last ? step : last;
         }
-    return last - first;
+    return (step_range){first, last};
 }
 
-static void write_steps(FILE *out, const va_sigbits *all)
+static void write_lines(FILE *out, const va_sigbits *all)
 {
     fprintf(out,
             "set datafile missing 'NaN'\nset key outside right top\nset grid\nset xlabel 'step'\n"
@@ -84,7 +88,8 @@ static void write_steps(FILE *out, const va_sigbits *all)
             all->options.general ? "general method" : "CNH");
     for (size_t i = 0; i < all->series_count; i++)
         write_series(out, &all->series[i], i);
-    if (step_range(all) <= 12)
+    const step_range steps = find_range(all);
+    if (steps.last - steps.first <= 12)
         fputs("set xtics 1\n", out);
     const char *before = "plot";
     for (size_t i = 0; i < all->series_count; i++)
@@ -93,11 +98,51 @@ static void write_steps(FILE *out, const va_sigbits *all)
                 continue;
             fprintf(out, "%s $series%zu using 1:%d with linespoints linecolor %zu pointtype %d", before, i,
                     bound ? 3 : 2, i + 1, bound ? 10 : 7);
-            fputs(bound ? " dashtype 2" : " pointsize 0.5", out);
-            write_title(out, &all->series[i], bound);
+            fputs(bound ? " dashtype 2 title " : " pointsize 0.5 title ", out);
+            write_name(out, &all->series[i], bound);
             before = ", \\\n    ";
         }
     fputc('\n', out);
+}
+
+/* A row of colours for each series, a column for each step, or for several. Beyond what f32 has, a colour says no more.
+ */
+static void write_row(FILE *out, const va_bits_series *series, step_range steps, uint64_t per_column, uint64_t columns)
+{
+    size_t at = 0;
+    for (uint64_t c = 0; c < columns; c++) {
+        double least = NAN;
+        for (; at < series->count && (series->points[at].step - steps.first) / per_column == c; at++)
+            least = fmin(least, series->points[at].bits);
+        write_number(out, least);
+    }
+    fputs(columns == 1 ? " NaN\n" : "\n", out); /* gnuplot draws no image of one column or row */
+}
+
+#define PALETTE "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', 4 '#fde725')\n"
+
+static void write_rows(FILE *out, const va_sigbits *all)
+{
+    const step_range steps = find_range(all);
+    const uint64_t per_column = (steps.last - steps.first) / MOST_COLUMNS + 1;
+    const uint64_t columns = (steps.last - steps.first) / per_column + 1;
+    fprintf(out,
+            "%sset datafile missing 'NaN'\nunset key\nset xlabel 'step'\nset cbrange [-4<*:*<24]\n" PALETTE
+            "set cblabel 'significant bits (%s), median of the elements' offset 1.5\nset yrange [%zu.5:-0.5]\n"
+            "set xrange [%g:%g]\nset tics out nomirror\nset ytics (",
+            steps.last - steps.first <= 12 ? "set xtics 1\n" : "", all->options.general ? "general method" : "CNH",
+            all->series_count - 1, (double)steps.first - 0.5,
+            (double)steps.first + (double)(columns * per_column) - 0.5);
+    for (size_t i = 0; i < all->series_count; i++) {
+        fputs(i ? ", " : "", out);
+        write_name(out, &all->series[i], !has_kind(&all->series[i], false));
+        fprintf(out, " %zu", i);
+    }
+    fputs(")\n$rows << END\n", out);
+    for (size_t i = 0; i < all->series_count; i++)
+        write_row(out, &all->series[i], steps, per_column, columns);
+    fprintf(out, "END\nplot $rows matrix using (%g + %" PRIu64 " * $1):2:3 with image\n",
+            (double)steps.first + (double)(per_column - 1) / 2, per_column);
 }
 
 /* ---- the map ---- */
@@ -172,9 +217,7 @@ static vr_status write_map(FILE *out, const va_sigbits *all, const layout *l)
     if (!pixels)
         return vr_fail(VR_ERROR_MEMORY, "out of memory");
     write_map_title(out, &all->map);
-    fputs("set datafile missing 'NaN'\nunset key\nunset xtics\nunset ytics\n"
-          "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', 4 '#fde725')\n",
-          out);
+    fputs("set datafile missing 'NaN'\nunset key\nunset xtics\nunset ytics\n" PALETTE, out);
     fprintf(out, "set cblabel 'significant bits (%s)' offset 1.5\nset xrange [-0.5:%g]\nset yrange [%g:-0.5]\n",
             all->options.general ? "general method" : "CNH", (double)columns - 0.5, (double)rows - 0.5);
     fprintf(out, "set cbrange [*:*]\n%s$map << END\n",
@@ -182,8 +225,10 @@ static vr_status write_map(FILE *out, const va_sigbits *all, const layout *l)
     for (int64_t i = 0; i < rows * columns; i++) {
         write_number(out, (double)pixels[i]);
         if ((i + 1) % columns == 0)
-            fputc('\n', out);
+            fputs(columns == 1 ? " NaN\n" : "\n", out);
     }
+    for (int64_t i = 0; rows == 1 && i <= columns; i++)
+        fputs(i < columns ? " NaN" : columns == 1 ? " NaN\n" : "\n", out);
     fputs("END\nplot $map matrix with image\n", out);
     free(pixels);
     return VR_OK;
@@ -203,14 +248,19 @@ vr_status va_sigbits_plot(const va_sigbits *all, const char *path)
     const bool map = all->options.map != NULL;
     if (map ? !has_bits(&all->map) : !has_points(all))
         return vr_fail(VR_ERROR_ARGUMENT, "%s: there is nothing to draw: no bits are known", path);
-    vr_status status = va_plot_open(&plot, path, map ? 800 : 1100, map ? 700 : 600);
+    const bool lines = all->series_count <= MOST_LINES;
+    const size_t rows = all->series_count < 200 ? all->series_count : 200;
+    const int height = map ? 700 : lines ? 600 : 120 + 18 * (int)rows;
+    vr_status status = va_plot_open(&plot, path, map ? 800 : 1100, height);
     if (status != VR_OK)
         return status;
     if (map) {
         const layout l = lay_out(all->map.site);
         status = write_map(plot.script, all, &l);
-    } else
-        write_steps(plot.script, all);
+    } else if (lines)
+        write_lines(plot.script, all);
+    else
+        write_rows(plot.script, all);
     const vr_status closed = va_plot_close(&plot, status == VR_OK);
     return status == VR_OK ? closed : status;
 }
