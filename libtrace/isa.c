@@ -91,6 +91,16 @@ const vr_kernels *vr_kernels_best(void)
     return best;
 }
 
+const char *vr_isa_name(void)
+{
+    return vr_kernels_best()->name;
+}
+
+bool vr_isa_is_available(const char *name)
+{
+    return vr_kernels_named(name) != NULL;
+}
+
 /* Bytes from which threads save more than they cost: microseconds where they spin between parallel regions, more than a
  * small tensor takes where they sleep. */
 #define PARALLEL_BYTES_SPINNING (256 << 10)

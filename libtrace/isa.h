@@ -35,6 +35,10 @@ const vr_kernels *vr_kernels_best(void);
 /* The kernels of a name, NULL when the machine or the build has none: for tests and benchmarks. */
 const vr_kernels *vr_kernels_named(const char *name);
 
+/* The name of the best kernels, and whether there are kernels of a name here: for other libraries' kernels. */
+VR_API const char *vr_isa_name(void);
+VR_API bool vr_isa_is_available(const char *name);
+
 /* Whether so many bytes are worth a parallel region here: not for few, not within one, and never in a forked child,
  * whose OpenMP threads stayed with the parent: it would wait for them forever. */
 VR_API bool vr_worth_threads(uint64_t bytes);
