@@ -42,7 +42,7 @@ quietly() {
 packages=(gcc cmake ninja-build pkg-config libhdf5-dev libxxhash-dev libarchive-dev libdeflate-dev libjansson-dev
           libgsl-dev librandom123-dev zlib1g-dev gnuplot-nox)
 packages_test=(libcmocka-dev libmpfr-dev xxhash g++ hdf5-tools gzip bzip2 xz-utils zstd lz4)
-packages_bench=(hdf5-tools)
+packages_bench=(hdf5-tools libopenblas-dev)
 
 install_packages() {
     local missing=() package

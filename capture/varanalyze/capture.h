@@ -40,7 +40,8 @@
  *     VR_SEED=N           the seed all others are derived from (default 1)
  *     VR_VARY=LIST        which purposes take another seed in each replica: init,order,... (default none)
  *     VR_REPLICA=N        number of this replica (default: drawn from the system when VR_VARY is not empty)
- *     VR_KERNELS, VR_ROUNDING   kernel and rounding modes, recorded with the run
+ *     VR_KERNELS, VR_ROUNDING   kernel and rounding modes, recorded with the run; for programs that compute with
+ *                         kernels.h, which also knows VR_ROUNDING_PRECISION and VR_ROUNDING_BITS
  *     VR_PERTURB=RULES    noise put into tensors as they are recorded; see "Perturbation"
  *     VR_QUEUE=BYTES      size of the queue to the writer thread, with suffix k or M
  *     VR_ENV=NAMES        further environment variables to keep with the run (OMP_*, GOMP_*, KMP_* and VR_* always are)

@@ -18,7 +18,8 @@ static const char usage[] =
     "usage: digits [options]\n"
     "\n"
     "Train a small convolutional network on handwritten digits, and record the run where VR_TRACE says.\n"
-    "The result has the same bits for every number of threads. Where other programs keep the cores busy, set\n"
+    "The result has the same bits for every number of threads, unless VR_KERNELS says threads or atomic. Where other "
+    "programs keep the cores busy, set\n"
     "OMP_WAIT_POLICY=passive: else threads that wait for one another take the time they wait for.\n"
     "\n"
     "training:\n"
@@ -43,6 +44,8 @@ static const char usage[] =
     "examples:\n"
     "  digits\n"
     "  VR_TRACE=run1.h5 VR_SEED=2 digits --epochs 3 --optimizer momentum\n"
+    "  VR_TRACE=racy.h5 VR_KERNELS=atomic digits --epochs 3     (fixed, threads, atomic, shuffled, exact)\n"
+    "  VR_TRACE=noisy.h5 VR_ROUNDING=sr VR_SEED=3 digits        (nearest, sr, ud, up, down, zero, rr, pb, mca)\n"
     "  VR_TRACE=flip.h5 digits --epochs 3 --flip conv2:10:1234:22\n"
     "  digits --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz \\\n"
     "         --test-images t10k-images-idx3-ubyte.gz --test-labels t10k-labels-idx1-ubyte.gz --epochs 2\n";
@@ -71,6 +74,7 @@ typedef struct trainer {
     dataset data;
     network net;
     net_optimizer optimizer;
+    vr_math math;
     bit_flip flip;
     int64_t batch, step, steps; /* of `steps` in all */
     int64_t shift;              /* pixels; 0: none */
@@ -278,27 +282,32 @@ static void training_free(trainer *t)
     free(t->probabilities);
 }
 
-static void forward(trainer *t, vr_run *run)
+static bool forward(trainer *t, vr_run *run)
 {
     for (int layer = 0; layer < NET_LAYERS; layer++) {
-        net_forward(&t->net, layer);
+        if (net_forward(&t->net, layer) != VR_OK)
+            return complain("%s", vr_error());
         if (t->flip.text && t->flip.layer == (net_layer)layer && t->flip.step == t->step)
             flip_bit(&t->net.activations[layer].out[t->flip.index], t->flip.bit);
         record_forward(run, &t->net, layer);
     }
+    return true;
 }
 
-static void backward(trainer *t, vr_run *run)
+static bool backward(trainer *t, vr_run *run)
 {
     for (int layer = NET_DENSE2; layer >= 0; layer--) {
-        net_backward(&t->net, layer);
+        if (net_backward(&t->net, layer) != VR_OK)
+            return complain("%s", vr_error());
         record_backward(run, &t->net, layer);
         for (int p = 0; p < NET_PARAMETERS; p++)
             if (t->net.parameters[p].layer == (net_layer)layer) {
-                net_gradient(&t->net, p);
+                if (net_gradient(&t->net, p) != VR_OK)
+                    return complain("%s", vr_error());
                 record_gradient(run, &t->net, p);
             }
     }
+    return true;
 }
 
 static void update(trainer *t, vr_run *run)
@@ -321,7 +330,7 @@ static int64_t count_equal(const int32_t *a, const int32_t *b, int64_t n)
 }
 
 /* One step on samples order[first .. first + n - 1]. The batch's summed loss and hits are added to the two sums. */
-static void train_step(trainer *t, vr_run *run, int64_t first, int64_t n, double *loss_sum, int64_t *hits)
+static bool train_step(trainer *t, vr_run *run, int64_t first, int64_t n, double *loss_sum, int64_t *hits)
 {
     vr_mark(run);
     data_gather(t->images, t->labels, &t->data, &t->data.train, t->order + first, n);
@@ -330,7 +339,8 @@ static void train_step(trainer *t, vr_run *run, int64_t first, int64_t n, double
     net_input(&t->net, t->images, t->labels, n);
     record_batch(run, &t->net, t->shift > 0);
 
-    forward(t, run);
+    if (!forward(t, run))
+        return false;
     const double loss = net_loss(&t->net);
     record_loss(run, loss);
     net_predict(&t->net, t->predictions);
@@ -338,12 +348,14 @@ static void train_step(trainer *t, vr_run *run, int64_t first, int64_t n, double
     *hits += count_equal(t->predictions, t->labels, n);
 
     vr_mark(run);
-    backward(t, run);
+    if (!backward(t, run))
+        return false;
     update(t, run);
+    return true;
 }
 
 /* The accuracy on the test set, whose forward pass is recorded by its result alone. */
-static double test(trainer *t, vr_run *run)
+static bool test(trainer *t, vr_run *run, double *accuracy)
 {
     const sample_set *set = &t->data.test;
     const int64_t pixels = t->data.height * t->data.width, classes = t->data.classes;
@@ -352,17 +364,18 @@ static double test(trainer *t, vr_run *run)
         const int64_t n = set->count - first < t->batch ? set->count - first : t->batch;
         net_input(&t->net, set->images + first * pixels, NULL, n);
         for (int layer = 0; layer <= NET_SOFTMAX; layer++)
-            net_forward(&t->net, layer);
+            if (net_forward(&t->net, layer) != VR_OK)
+                return complain("%s", vr_error());
         net_predict(&t->net, t->predictions + first);
         memcpy(t->probabilities + first * classes, t->net.activations[NET_SOFTMAX].out,
                (size_t)(n * classes) * sizeof *t->probabilities);
     }
-    const double accuracy = (double)count_equal(t->predictions, set->labels, set->count) / (double)set->count;
-    record_test(run, &t->net, set->count, set->labels, t->predictions, t->probabilities, accuracy);
-    return accuracy;
+    *accuracy = (double)count_equal(t->predictions, set->labels, set->count) / (double)set->count;
+    record_test(run, &t->net, set->count, set->labels, t->predictions, t->probabilities, *accuracy);
+    return true;
 }
 
-static epoch_result train_epoch(trainer *t, vr_run *run, uint32_t epoch)
+static bool train_epoch(trainer *t, vr_run *run, uint32_t epoch, epoch_result *result)
 {
     const int64_t count = t->data.train.count;
     double loss_sum = 0;
@@ -371,13 +384,17 @@ static epoch_result train_epoch(trainer *t, vr_run *run, uint32_t epoch)
     for (int64_t first = 0; first < count; first += t->batch) {
         t->step++;
         vr_run_step(run, epoch);
-        train_step(t, run, first, count - first < t->batch ? count - first : t->batch, &loss_sum, &hits);
+        if (!train_step(t, run, first, count - first < t->batch ? count - first : t->batch, &loss_sum, &hits))
+            return false;
     }
-    return (epoch_result){loss_sum / (double)count, (double)hits / (double)count, test(t, run)};
+    result->loss = loss_sum / (double)count;
+    result->train_accuracy = (double)hits / (double)count;
+    return test(t, run, &result->test_accuracy);
 }
 
-static void train(trainer *t, vr_run *run, const settings *options)
+static bool train(trainer *t, vr_run *run, const settings *options)
 {
+    t->net.math = &t->math;
     if (t->flip.text)
         vr_run_note(run, "flip", t->flip.text);
     if (t->shift > 0)
@@ -386,30 +403,37 @@ static void train(trainer *t, vr_run *run, const settings *options)
     record_setup(run, &t->net, &t->optimizer);
     for (uint32_t epoch = 0; epoch < options->epochs; epoch++) {
         const double start = omp_get_wtime();
-        const epoch_result result = train_epoch(t, run, epoch);
+        epoch_result result = {0};
+        if (!train_epoch(t, run, epoch, &result))
+            return false;
         if (!options->quiet) {
             printf("epoch %2u  loss %.4f  train %6.2f %%  test %6.2f %%  %.2f s\n", epoch + 1, result.loss,
                    100 * result.train_accuracy, 100 * result.test_accuracy, omp_get_wtime() - start);
             fflush(stdout);
         }
     }
+    return true;
 }
 
 /* Trains under a run. A trace that fails is said and does not stop the training; a malformed VR_ variable does. */
 static int run_training(trainer *t, const settings *options)
 {
     vr_run *run;
-    const vr_status opened = vr_run_open(&run, NULL);
+    vr_status opened = vr_run_open(&run, NULL);
     if (opened != VR_OK)
         complain("%s", vr_error());
+    if (opened != VR_ERROR_ARGUMENT && vr_math_read(&t->math, run) != VR_OK) {
+        complain("%s", vr_error());
+        opened = VR_ERROR_ARGUMENT;
+    }
     if (opened == VR_ERROR_ARGUMENT || !run) {
         vr_run_close(run);
         return run ? EXIT_USAGE : EXIT_FAILED;
     }
-    train(t, run, options);
+    const bool trained = train(t, run, options);
     if (vr_run_close(run) != VR_OK)
         complain("%s", vr_error());
-    return EXIT_SUCCESS;
+    return trained ? EXIT_SUCCESS : EXIT_FAILED;
 }
 
 static int prepare_and_run(trainer *t, const settings *options)

@@ -60,7 +60,6 @@ bool net_new(network *out, int64_t capacity, int64_t height, int64_t width, int6
     describe(out);
 
     bool ok = true;
-    int64_t largest = 0;
     for (int layer = 0; layer < NET_LAYERS; layer++) {
         net_activation *a = &out->activations[layer];
         ok = ok && reserve(&a->out, capacity * a->size);
@@ -70,9 +69,7 @@ bool net_new(network *out, int64_t capacity, int64_t height, int64_t width, int6
     for (int p = 0; p < NET_PARAMETERS; p++) {
         net_parameter *parameter = &out->parameters[p];
         ok = ok && reserve(&parameter->value, parameter->count) && reserve(&parameter->grad, parameter->count);
-        largest = parameter->count > largest ? parameter->count : largest;
     }
-    ok = ok && reserve(&out->scratch, largest);
     if (!ok)
         net_free(out);
     return ok;
@@ -88,7 +85,6 @@ void net_free(network *net)
         free(net->parameters[p].value);
         free(net->parameters[p].grad);
     }
-    free(net->scratch);
     memset(net, 0, sizeof *net);
 }
 
@@ -110,11 +106,23 @@ void net_input(network *net, const float *x, const int32_t *labels, int64_t n)
     net->n = n;
 }
 
-/* [n][h][w] of the layer's output, c the channels of its input, k of its output. */
-static conv_shape shape_of_conv(const network *net, net_layer layer)
+/* 3 x 3, stride 1, padded with one zero all around; c the channels of the layer's input, k of its output. */
+static vr_conv2d shape_of_conv(const network *net, net_layer layer)
 {
     const int64_t c = layer == NET_CONV1 ? 1 : net->activations[layer - 1].shape[3];
-    return (conv_shape){net->n, net->height, net->width, c, net->activations[layer].shape[3]};
+    return (vr_conv2d){.n = net->n,
+                       .h = net->height,
+                       .w = net->width,
+                       .c = c,
+                       .k = net->activations[layer].shape[3],
+                       .kh = 3,
+                       .kw = 3,
+                       .stride_h = 1,
+                       .stride_w = 1,
+                       .pad_h = 1,
+                       .pad_w = 1,
+                       .dilation_h = 1,
+                       .dilation_w = 1};
 }
 
 /* The first of the layer's two parameters; the bias is the next. */
@@ -136,29 +144,37 @@ static const float *input_of(const network *net, net_layer layer)
     return layer == NET_CONV1 ? net->x : net->activations[layer - 1].out;
 }
 
-void net_forward(network *net, net_layer layer)
+static vr_status weigh_forward(network *net, net_layer layer)
+{
+    const net_parameter *weight = weight_of(net, layer);
+    const float *in = input_of(net, layer), *w = weight->value, *bias = weight[1].value;
+    float *out = net->activations[layer].out;
+    if (weight->rank == 4) {
+        const vr_conv2d shape = shape_of_conv(net, layer);
+        return vr_conv2d_forward_f32(net->math, out, in, w, bias, &shape);
+    }
+    return vr_matmul_f32(net->math, out, in, w, bias,
+                         (vr_matmul){.m = net->n, .n = weight->shape[1], .k = weight->shape[0]});
+}
+
+vr_status net_forward(network *net, net_layer layer)
 {
     const int64_t n = net->n, *shape = net->activations[layer].shape;
     const float *in = input_of(net, layer);
     float *out = net->activations[layer].out;
+    vr_status status = VR_OK;
     switch (layer) {
     case NET_CONV1:
-    case NET_CONV2: {
-        const net_parameter *weight = weight_of(net, layer);
-        conv_forward(out, in, weight->value, weight[1].value, shape_of_conv(net, layer));
-        break;
-    }
+    case NET_CONV2:
     case NET_DENSE1:
-    case NET_DENSE2: {
-        const net_parameter *weight = weight_of(net, layer);
-        dense_forward(out, in, weight->value, weight[1].value, n, weight->shape[0], weight->shape[1]);
+    case NET_DENSE2:
+        status = weigh_forward(net, layer);
         break;
-    }
     case NET_POOL:
         maxpool_forward(out, in, n, net->height, net->width, shape[3]);
         break;
     case NET_SOFTMAX:
-        softmax_forward(out, in, n, net->classes);
+        status = vr_softmax_f32(net->math, out, in, n, net->classes);
         break;
     case NET_LOSS:
         cross_entropy_forward(out, net->activations[NET_DENSE2].out, net->labels, n, net->classes);
@@ -168,25 +184,36 @@ void net_forward(network *net, net_layer layer)
     }
     if (is_rectified(layer))
         relu_forward(out, out, n * net->activations[layer].size);
+    return status;
+}
+
+/* The gradient by the input of a layer with weights. */
+static vr_status weigh_backward(network *net, net_layer layer, float *din)
+{
+    const net_parameter *weight = weight_of(net, layer);
+    const float *dout = net->activations[layer].grad;
+    if (weight->rank == 4) {
+        const vr_conv2d shape = shape_of_conv(net, layer);
+        return vr_conv2d_backward_input_f32(net->math, din, dout, weight->value, &shape);
+    }
+    return vr_matmul_f32(net->math, din, dout, weight->value, NULL,
+                         (vr_matmul){.m = net->n, .n = weight->shape[0], .k = weight->shape[1], .transpose_b = true});
 }
 
 /* What stands between `layer` and the loss is the layer after it: that one is gone through backward. */
-void net_backward(network *net, net_layer layer)
+vr_status net_backward(network *net, net_layer layer)
 {
     const net_layer after = layer + 1;
     const int64_t n = net->n;
     const float *dout = net->activations[after].grad;
     float *din = net->activations[layer].grad;
+    vr_status status = VR_OK;
     switch (after) {
     case NET_CONV2:
-        conv_backward_input(din, dout, weight_of(net, after)->value, net->scratch, shape_of_conv(net, after));
-        break;
     case NET_DENSE1:
-    case NET_DENSE2: {
-        const net_parameter *weight = weight_of(net, after);
-        dense_backward_input(din, dout, weight->value, net->scratch, n, weight->shape[0], weight->shape[1]);
+    case NET_DENSE2:
+        status = weigh_backward(net, after, din);
         break;
-    }
     case NET_POOL:
         maxpool_backward(din, dout, net->activations[layer].out, n, net->height, net->width,
                          net->activations[layer].shape[3]);
@@ -201,20 +228,24 @@ void net_backward(network *net, net_layer layer)
     }
     if (is_rectified(layer))
         relu_backward(din, din, net->activations[layer].out, n * net->activations[layer].size);
+    return status;
 }
 
-void net_gradient(network *net, int p)
+vr_status net_gradient(network *net, int p)
 {
     const net_parameter *parameter = &net->parameters[p];
     const net_activation *activation = &net->activations[parameter->layer];
-    const float *in = input_of(net, parameter->layer);
-    if (parameter->rank == 4)
-        conv_backward_weight(parameter->grad, in, activation->grad, shape_of_conv(net, parameter->layer));
-    else if (parameter->rank == 2)
-        dense_backward_weight(parameter->grad, in, activation->grad, net->n, parameter->shape[0], parameter->shape[1]);
-    else
-        bias_backward(parameter->grad, activation->grad, net->n * activation->size / parameter->count,
-                      parameter->count);
+    const float *in = input_of(net, parameter->layer), *dout = activation->grad;
+    if (parameter->rank == 4) {
+        const vr_conv2d shape = shape_of_conv(net, parameter->layer);
+        return vr_conv2d_backward_weight_f32(net->math, parameter->grad, in, dout, &shape);
+    }
+    if (parameter->rank == 2)
+        return vr_matmul_f32(
+            net->math, parameter->grad, in, dout, NULL,
+            (vr_matmul){.m = parameter->shape[0], .n = parameter->shape[1], .k = net->n, .transpose_a = true});
+    return vr_sum_rows_f32(net->math, parameter->grad, dout, net->n * activation->size / parameter->count,
+                           parameter->count);
 }
 
 double net_loss(const network *net)

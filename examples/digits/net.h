@@ -7,6 +7,7 @@
  * Every activation, parameter and gradient has a buffer of its own, so that it can be looked at, recorded or damaged
  * between two layers. A training step:
  *
+ *     net.math = &math; // how sums are made and rounded; NULL: in a fixed order, to nearest
  *     net_input(&net, x, labels, n);
  *     for (int layer = 0; layer < NET_LAYERS; layer++)
  *         net_forward(&net, layer);
@@ -22,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <varanalyze/kernels.h>
 
 /* In the order of the forward pass. */
 typedef enum net_layer {
@@ -63,7 +65,7 @@ typedef struct network {
     const int32_t *labels; /* [n], the caller's */
     net_activation activations[NET_LAYERS];
     net_parameter parameters[NET_PARAMETERS];
-    float *scratch; /* room for the largest weight, transposed */
+    vr_math *math; /* the caller's, or NULL */
 } network;
 
 /* A network for batches of up to `capacity` images, all zeros. False, and nothing to free: out of memory. */
@@ -79,14 +81,14 @@ void net_init(network *net, uint64_t key);
  * to be computed. */
 void net_input(network *net, const float *x, const int32_t *labels, int64_t n);
 
-/* The layer's `out` from the one before. */
-void net_forward(network *net, net_layer layer);
+/* The layer's `out` from the one before. This and the next two fail with VR_ERROR_MEMORY. */
+vr_status net_forward(network *net, net_layer layer);
 
 /* The layer's `grad` from that of the layer after; from dense2 down. */
-void net_backward(network *net, net_layer layer);
+vr_status net_backward(network *net, net_layer layer);
 
 /* The parameter's `grad` from that of its layer. */
-void net_gradient(network *net, int parameter);
+vr_status net_gradient(network *net, int parameter);
 
 /* The batch's mean loss. */
 double net_loss(const network *net);

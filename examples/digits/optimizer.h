@@ -1,6 +1,7 @@
 /* optimizer.h - five ways to go from gradients to weights, in f32.
  *
- * With g the gradient, w the parameter, e the learning rate, element by element:
+ * Rounded as the network's `math` says, each operation by itself. With g the gradient, w the parameter, e the learning
+ * rate, element by element:
  *
  *     sgd       w -= e g
  *     momentum  m = 0.9 m + g;  w -= e m                                        (Polyak 1964)
@@ -26,6 +27,7 @@ typedef enum optimizer_kind {
 typedef struct net_optimizer {
     optimizer_kind kind;
     float rate;                                   /* may be changed between steps */
+    uint64_t updates;                             /* so far, where rounding is random: each has its own words */
     double beta1_power, beta2_power;              /* adam: 0.9^t, 0.999^t, by repeated products */
     float *m[NET_PARAMETERS], *v[NET_PARAMETERS]; /* NULL where the kind has none */
 } net_optimizer;

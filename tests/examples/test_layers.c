@@ -66,74 +66,6 @@ static double difference(loss_function f, const void *problem, float *x, double 
     return (up.value - down.value) / width;
 }
 
-/* Convolution. */
-
-enum { CONV_N = 2, CONV_H = 5, CONV_W = 4, CONV_C = 3, CONV_K = 5 };
-#define CONV_IN  (CONV_N * CONV_H * CONV_W * CONV_C)
-#define CONV_OUT (CONV_N * CONV_H * CONV_W * CONV_K)
-
-typedef struct conv_problem {
-    float in[CONV_IN], weight[9 * CONV_C * CONV_K], bias[CONV_K], dout[CONV_OUT];
-} conv_problem;
-
-static const conv_shape conv_size = {CONV_N, CONV_H, CONV_W, CONV_C, CONV_K};
-
-static double pixel(const conv_problem *p, int n, int y, int x, int c)
-{
-    const bool inside = y >= 0 && y < CONV_H && x >= 0 && x < CONV_W;
-    return inside ? (double)p->in[((n * CONV_H + y) * CONV_W + x) * CONV_C + c] : 0;
-}
-
-/* One output by the definition, and the sum of the terms' magnitudes. */
-static loss conv_output(const conv_problem *p, int n, int y, int x, int k)
-{
-    loss out = {(double)p->bias[k], fabs((double)p->bias[k])};
-    for (int c = 0; c < CONV_C; c++)
-        for (int kx = 0; kx < 3; kx++)
-            for (int ky = 0; ky < 3; ky++) {
-                const double term = pixel(p, n, y + ky - 1, x + kx - 1, c) *
-                                    (double)p->weight[((ky * 3 + kx) * CONV_C + c) * CONV_K + k];
-                out.value += term;
-                out.magnitude += fabs(term);
-            }
-    return out;
-}
-
-static loss conv_loss(const void *problem)
-{
-    const conv_problem *p = problem;
-    loss sum = {0, 0};
-    for (int i = 0; i < CONV_OUT; i++) {
-        const int k = i % CONV_K, x = i / CONV_K % CONV_W, y = i / CONV_K / CONV_W % CONV_H;
-        const loss out = conv_output(p, i / CONV_K / CONV_W / CONV_H, y, x, k);
-        sum.value += (double)p->dout[i] * out.value;
-        sum.magnitude += fabs((double)p->dout[i]) * out.magnitude;
-    }
-    return sum;
-}
-
-static void conv_fill(conv_problem *p)
-{
-    fill(p->in, CONV_IN, 1);
-    fill(p->weight, 9 * CONV_C * CONV_K, 2);
-    fill(p->bias, CONV_K, 3);
-    fill(p->dout, CONV_OUT, 4);
-}
-
-static void conv_matches_its_definition(void **state)
-{
-    (void)state;
-    conv_problem p;
-    float out[CONV_OUT];
-    conv_fill(&p);
-    conv_forward(out, p.in, p.weight, p.bias, conv_size);
-    for (int i = 0; i < CONV_OUT; i++) {
-        const int k = i % CONV_K, x = i / CONV_K % CONV_W, y = i / CONV_K / CONV_W % CONV_H;
-        const loss expected = conv_output(&p, i / CONV_K / CONV_W / CONV_H, y, x, k);
-        assert_near((double)out[i], expected.value, gamma_of(9 * CONV_C + 2) * expected.magnitude);
-    }
-}
-
 /* Every factor is at most 1, so a gradient of n terms is off by at most gamma(n + 1) n. */
 static void check_gradient(loss_function f, const void *problem, float *x, const float *gradient, int64_t count,
                            int64_t terms, double third)
@@ -143,75 +75,6 @@ static void check_gradient(loss_function f, const void *problem, float *x, const
         const double expected = difference(f, problem, &x[i], third, &bound);
         assert_near((double)gradient[i], expected, bound + gamma_of(terms + 1) * (double)terms);
     }
-}
-
-static void conv_gradients_are_those_of_the_loss(void **state)
-{
-    (void)state;
-    conv_problem p;
-    float din[CONV_IN], dweight[9 * CONV_C * CONV_K], dbias[CONV_K], flipped[9 * CONV_C * CONV_K];
-    const int64_t pixels = CONV_N * CONV_H * CONV_W;
-    conv_fill(&p);
-    conv_backward_input(din, p.dout, p.weight, flipped, conv_size);
-    conv_backward_weight(dweight, p.in, p.dout, conv_size);
-    bias_backward(dbias, p.dout, pixels, CONV_K);
-    check_gradient(conv_loss, &p, p.in, din, CONV_IN, 9 * CONV_K, 0);
-    check_gradient(conv_loss, &p, p.weight, dweight, 9 * CONV_C * CONV_K, pixels, 0);
-    check_gradient(conv_loss, &p, p.bias, dbias, CONV_K, pixels, 0);
-}
-
-/* Dense. */
-
-enum { DENSE_N = 3, DENSE_C = 7, DENSE_K = 5 };
-
-typedef struct dense_problem {
-    float in[DENSE_N * DENSE_C], weight[DENSE_C * DENSE_K], bias[DENSE_K], dout[DENSE_N * DENSE_K];
-} dense_problem;
-
-static loss dense_output(const dense_problem *p, int n, int k)
-{
-    loss out = {(double)p->bias[k], fabs((double)p->bias[k])};
-    for (int c = 0; c < DENSE_C; c++) {
-        const double term = (double)p->in[n * DENSE_C + c] * (double)p->weight[c * DENSE_K + k];
-        out.value += term;
-        out.magnitude += fabs(term);
-    }
-    return out;
-}
-
-static loss dense_loss(const void *problem)
-{
-    const dense_problem *p = problem;
-    loss sum = {0, 0};
-    for (int i = 0; i < DENSE_N * DENSE_K; i++) {
-        const loss out = dense_output(p, i / DENSE_K, i % DENSE_K);
-        sum.value += (double)p->dout[i] * out.value;
-        sum.magnitude += fabs((double)p->dout[i]) * out.magnitude;
-    }
-    return sum;
-}
-
-static void dense_matches_its_definition_and_loss(void **state)
-{
-    (void)state;
-    dense_problem p;
-    float out[DENSE_N * DENSE_K], din[DENSE_N * DENSE_C], dweight[DENSE_C * DENSE_K], dbias[DENSE_K];
-    float transposed[DENSE_C * DENSE_K];
-    fill(p.in, DENSE_N * DENSE_C, 5);
-    fill(p.weight, DENSE_C * DENSE_K, 6);
-    fill(p.bias, DENSE_K, 7);
-    fill(p.dout, DENSE_N * DENSE_K, 8);
-    dense_forward(out, p.in, p.weight, p.bias, DENSE_N, DENSE_C, DENSE_K);
-    for (int i = 0; i < DENSE_N * DENSE_K; i++) {
-        const loss expected = dense_output(&p, i / DENSE_K, i % DENSE_K);
-        assert_near((double)out[i], expected.value, gamma_of(DENSE_C + 2) * expected.magnitude);
-    }
-    dense_backward_input(din, p.dout, p.weight, transposed, DENSE_N, DENSE_C, DENSE_K);
-    dense_backward_weight(dweight, p.in, p.dout, DENSE_N, DENSE_C, DENSE_K);
-    bias_backward(dbias, p.dout, DENSE_N, DENSE_K);
-    check_gradient(dense_loss, &p, p.in, din, DENSE_N * DENSE_C, DENSE_K, 0);
-    check_gradient(dense_loss, &p, p.weight, dweight, DENSE_C * DENSE_K, DENSE_N, 0);
-    check_gradient(dense_loss, &p, p.bias, dbias, DENSE_K, DENSE_N, 0);
 }
 
 /* ReLU and pooling: exact, and linear as long as no element is within a step of a kink or a tie. */
@@ -360,7 +223,7 @@ static void softmax_and_cross_entropy_match(void **state)
     fill(p.in, SOFTMAX_N * SOFTMAX_K, 12);
     for (int i = 0; i < SOFTMAX_N * SOFTMAX_K; i++)
         p.in[i] = rintf(0x1p12F * p.in[i]) * 0x1p-10F;
-    softmax_forward(out, p.in, SOFTMAX_N, SOFTMAX_K);
+    vr_softmax_f32(NULL, out, p.in, SOFTMAX_N, SOFTMAX_K);
     cross_entropy_forward(loss_of, p.in, p.labels, SOFTMAX_N, SOFTMAX_K);
     cross_entropy_backward(din, out, p.labels, SOFTMAX_N, SOFTMAX_K);
     for (int n = 0; n < SOFTMAX_N; n++) {
@@ -387,7 +250,7 @@ static void softmax_does_not_overflow(void **state)
     const float in[3] = {1000, 0, -1000};
     const int32_t label = 1;
     float out[3], loss_of;
-    softmax_forward(out, in, 1, 3);
+    vr_softmax_f32(NULL, out, in, 1, 3);
     cross_entropy_forward(&loss_of, in, &label, 1, 3);
     assert_true(out[0] == 1 && out[1] == 0 && out[2] == 0 && loss_of == 1000);
 }
@@ -431,13 +294,16 @@ static void reference_step(reference *r, optimizer_kind kind, double rate, doubl
     }
 }
 
-static void check_optimizer(optimizer_kind kind)
+static void check_optimizer(optimizer_kind kind, vr_math math)
 {
     const float rate = 0.125F;
-    const double bound = STEPS * (32 * 10 * (double)rate + 8) * U32;
+    /* Directed and stochastic rounding err by an ulp, twice as much as to nearest, up-down rounding by 1.5. */
+    const double u = (math.rounding.mode == VR_ROUND_NEAREST ? 1 : 3) * U32;
+    const double bound = STEPS * (32 * 10 * (double)rate + 8) * u;
     network net;
     net_optimizer optimizer;
     assert_true(net_new(&net, 1, 4, 4, 3) && optimizer_new(&optimizer, kind, rate, &net));
+    net.math = &math;
     net_init(&net, 7);
     net_parameter *parameter = &net.parameters[6];
     reference *r = calloc((size_t)parameter->count, sizeof *r);
@@ -452,9 +318,9 @@ static void check_optimizer(optimizer_kind kind)
             reference_step(&r[i], kind, (double)rate, (double)parameter->grad[i], t);
             assert_near((double)parameter->value[i], r[i].w, bound);
             if (optimizer.m[6])
-                assert_near((double)optimizer.m[6][i], r[i].m, 8 * t * 8 * U32);
+                assert_near((double)optimizer.m[6][i], r[i].m, 8 * t * 8 * u);
             if (optimizer.v[6])
-                assert_near((double)optimizer.v[6][i], r[i].v, 8 * t * 8 * U32);
+                assert_near((double)optimizer.v[6][i], r[i].v, 8 * t * 8 * u);
         }
     }
     free(r);
@@ -466,7 +332,8 @@ static void optimizers_follow_their_formulas(void **state)
 {
     (void)state;
     for (int kind = 0; kind < OPTIMIZER_KINDS; kind++)
-        check_optimizer(kind);
+        for (int mode = VR_ROUND_NEAREST; mode <= VR_ROUND_ZERO; mode++)
+            check_optimizer(kind, (vr_math){.rounding = {.mode = (vr_rounding_mode)mode, .key = 3}});
 }
 
 /* The whole network. */
@@ -478,15 +345,15 @@ static const int32_t net_labels[NET_N] = {0, 1, 2, 3, 3, 1, 0};
 static void forward_all(network *net)
 {
     for (int layer = 0; layer < NET_LAYERS; layer++)
-        net_forward(net, layer);
+        assert_int_equal(net_forward(net, layer), VR_OK);
 }
 
 static void backward_all(network *net)
 {
     for (int layer = NET_DENSE2; layer >= 0; layer--)
-        net_backward(net, layer);
+        assert_int_equal(net_backward(net, layer), VR_OK);
     for (int p = 0; p < NET_PARAMETERS; p++)
-        net_gradient(net, p);
+        assert_int_equal(net_gradient(net, p), VR_OK);
 }
 
 /* Each parameter tensor moved along its own gradient g by +-h changes the loss by 2h |g|^2 but for kinks and rounding,
@@ -526,16 +393,17 @@ static void net_gradients_descend_the_loss(void **state)
 }
 
 /* Trains for a few steps; returns all parameters, to be freed. */
-static float *trained(optimizer_kind kind, int threads, int64_t *count)
+static float *trained(optimizer_kind kind, vr_math math, int steps, int threads, int64_t *count)
 {
     float x[NET_N * NET_SIDE * NET_SIDE];
     network net;
     net_optimizer optimizer;
     assert_true(net_new(&net, NET_N, NET_SIDE, NET_SIDE, NET_CLASSES));
     assert_true(optimizer_new(&optimizer, kind, optimizer_default_rate(kind), &net));
+    net.math = &math;
     omp_set_num_threads(threads);
     net_init(&net, 3);
-    for (int step = 0; step < STEPS; step++) {
+    for (int step = 0; step < steps; step++) {
         fill(x, NET_N * NET_SIDE * NET_SIDE, 40 + (uint64_t)step);
         net_input(&net, x, net_labels, step % 2 ? NET_N : NET_N - 2);
         forward_all(&net);
@@ -558,36 +426,60 @@ static float *trained(optimizer_kind kind, int threads, int64_t *count)
     return all;
 }
 
+static void check_threads(optimizer_kind kind, vr_math math, int steps)
+{
+    int64_t count;
+    float *one = trained(kind, math, steps, 1, &count);
+    for (int threads = 2; threads <= 3; threads++) {
+        float *more = trained(kind, math, steps, threads, &count);
+        assert_memory_equal(one, more, (size_t)count * sizeof *one);
+        free(more);
+    }
+    free(one);
+}
+
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < OPTIMIZER_KINDS; kind++) {
-        int64_t count;
-        float *one = trained(kind, 1, &count);
-        for (int threads = 2; threads <= 3; threads++) {
-            float *more = trained(kind, threads, &count);
-            assert_memory_equal(one, more, (size_t)count * sizeof *one);
-            free(more);
-        }
-        free(one);
-    }
+    for (int kind = 0; kind < OPTIMIZER_KINDS; kind++)
+        check_threads(kind, (vr_math){0}, STEPS);
+    check_threads(OPTIMIZER_ADAM, (vr_math){.order = VR_ORDER_SHUFFLED, .order_key = 5}, 2);
+    check_threads(OPTIMIZER_ADAM, (vr_math){.order = VR_ORDER_EXACT}, 1);
+    check_threads(OPTIMIZER_ADAM, (vr_math){.rounding = {.mode = VR_ROUND_SR, .key = 5}}, 1);
+    check_threads(OPTIMIZER_ADAM, (vr_math){.rounding = {.mode = VR_ROUND_SR, .operands = true, .key = 5}}, 1);
+}
+
+static void assert_other_bits(vr_math a, vr_math b)
+{
+    int64_t count;
+    float *first = trained(OPTIMIZER_ADAM, a, 1, 1, &count), *second = trained(OPTIMIZER_ADAM, b, 1, 1, &count);
+    assert_memory_not_equal(first, second, (size_t)count * sizeof *first);
+    free(first);
+    free(second);
+}
+
+static void orders_and_rounding_reach_the_network(void **state)
+{
+    (void)state;
+    const vr_math fixed = {0};
+    assert_other_bits(fixed, (vr_math){.order = VR_ORDER_SHUFFLED, .order_key = 5});
+    assert_other_bits((vr_math){.order = VR_ORDER_SHUFFLED, .order_key = 6},
+                      (vr_math){.order = VR_ORDER_SHUFFLED, .order_key = 5});
+    for (int mode = VR_ROUND_SR; mode <= VR_ROUND_UP; mode++)
+        assert_other_bits(fixed, (vr_math){.rounding = {.mode = (vr_rounding_mode)mode, .key = 1}});
+    assert_other_bits((vr_math){.rounding = {.mode = VR_ROUND_SR, .key = 1}},
+                      (vr_math){.rounding = {.mode = VR_ROUND_SR, .key = 2}});
+    assert_other_bits(fixed, (vr_math){.rounding = {.precision = 12}});
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conv_matches_its_definition),
-        cmocka_unit_test(conv_gradients_are_those_of_the_loss),
-        cmocka_unit_test(dense_matches_its_definition_and_loss),
-        cmocka_unit_test(relu_gradient_is_that_of_the_loss),
-        cmocka_unit_test(relu_passes_nan),
-        cmocka_unit_test(maxpool_gradient_is_that_of_the_loss),
-        cmocka_unit_test(maxpool_ties_go_to_the_first),
-        cmocka_unit_test(softmax_and_cross_entropy_match),
-        cmocka_unit_test(softmax_does_not_overflow),
-        cmocka_unit_test(optimizers_follow_their_formulas),
-        cmocka_unit_test(net_gradients_descend_the_loss),
-        cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(relu_gradient_is_that_of_the_loss),    cmocka_unit_test(relu_passes_nan),
+        cmocka_unit_test(maxpool_gradient_is_that_of_the_loss), cmocka_unit_test(maxpool_ties_go_to_the_first),
+        cmocka_unit_test(softmax_and_cross_entropy_match),      cmocka_unit_test(softmax_does_not_overflow),
+        cmocka_unit_test(optimizers_follow_their_formulas),     cmocka_unit_test(net_gradients_descend_the_loss),
+        cmocka_unit_test(bits_do_not_depend_on_threads),        cmocka_unit_test(orders_and_rounding_reach_the_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
