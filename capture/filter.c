@@ -1,4 +1,5 @@
 #include "filter.h"
+#include "rules.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,55 +14,47 @@ static vr_status bad_rule(const char *rule)
                    "filter rule '%s' is not [PHASE:]LAYER=LEVEL[/EVERY], as in gradient:conv*=full/100", rule);
 }
 
-/* Reads one rule, which it cuts up. */
-static vr_status parse_rule(vr_filter_rule *out, char *text)
+static vr_status read_steps(uint32_t *out, const char *text)
 {
-    char *equals = strrchr(text, '=');
-    char *colon = strchr(text, ':');
+    char *end;
+    errno = 0;
+    const unsigned long every = strtoul(text, &end, 10);
+    if (errno || *end || !isdigit((unsigned char)*text) || every == 0 || every > UINT32_MAX)
+        return vr_fail(VR_ERROR_ARGUMENT, "filter: '%s' is no number of steps", text);
+    *out = (uint32_t)every;
+    return VR_OK;
+}
+
+/* Adds one rule to the filter. */
+static vr_status add_rule(void *context, char *text)
+{
+    vr_filter *filter = context;
+    vr_filter_rule rule = {.every = 1};
+    char *equals = strrchr(text, '='), *slash = equals ? strchr(equals, '/') : NULL;
     if (!equals || equals == text)
         return bad_rule(text);
-    *equals = 0;
-    char *slash = strchr(equals + 1, '/');
-    vr_filter_rule rule = {.every = 1};
-    if (slash) {
-        char *end;
-        errno = 0;
-        const unsigned long every = strtoul(slash + 1, &end, 10);
-        if (errno || *end || !isdigit((unsigned char)slash[1]) || every == 0 || every > UINT32_MAX)
-            return vr_fail(VR_ERROR_ARGUMENT, "filter: '%s' is no number of steps", slash + 1);
-        rule.every = (uint32_t)every;
+    vr_status status = slash ? read_steps(&rule.every, slash + 1) : VR_OK;
+    if (slash)
         *slash = 0;
-    }
-    if (vr_level_parse(&rule.level, equals + 1) != VR_OK)
-        return VR_ERROR_ARGUMENT;
-    if (colon && colon < equals) {
-        *colon = 0;
-        if (strcmp(text, "*") != 0 && vr_phase_parse(&rule.phase, text) != VR_OK)
-            return VR_ERROR_ARGUMENT;
-        text = colon + 1;
-        if (!*text)
-            return vr_fail(VR_ERROR_ARGUMENT, "filter: a rule names no layer; '*' stands for all");
-    }
-    rule.layer = strdup(text);
-    *out = rule;
-    return rule.layer ? VR_OK : vr_fail(VR_ERROR_MEMORY, "filter: out of memory");
+    *equals = 0;
+    if (status == VR_OK)
+        status = vr_level_parse(&rule.level, equals + 1);
+    if (status != VR_OK)
+        return status;
+    vr_filter_rule *rules = vr_rules_grow(filter->rules, filter->count, sizeof rule);
+    if (!rules)
+        return VR_ERROR_MEMORY;
+    filter->rules = rules;
+    status = vr_rules_layer(&rule.layer, &rule.phase, text, "filter");
+    if (status == VR_OK)
+        filter->rules[filter->count++] = rule;
+    return status;
 }
 
 vr_status vr_filter_parse(vr_filter *out, vr_level level, const char *text)
 {
     *out = (vr_filter){.level = level};
-    if (!text || !*text)
-        return VR_OK;
-    size_t most = 1;
-    for (const char *c = text; *c; c++)
-        most += *c == ',';
-    char *copy = strdup(text), *at = copy, *rule;
-    out->rules = calloc(most, sizeof *out->rules);
-    vr_status status = copy && out->rules ? VR_OK : vr_fail(VR_ERROR_MEMORY, "filter: out of memory");
-    while (status == VR_OK && (rule = strsep(&at, ",")))
-        if ((status = parse_rule(&out->rules[out->count], rule)) == VR_OK)
-            out->count++;
-    free(copy);
+    const vr_status status = vr_rules_read(text, add_rule, out);
     if (status != VR_OK)
         vr_filter_free(out);
     return status;

@@ -1,4 +1,5 @@
 #include "perturb.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -71,41 +72,29 @@ static bool parse_change(vr_perturb_rule *rule, const char *at)
     return *at == 0 && rule->first_step <= rule->last_step;
 }
 
-static vr_status parse_rule(vr_perturb_rule *out, char *text)
+/* Adds one rule to the list. */
+static vr_status add_rule(void *context, char *text)
 {
+    vr_perturb *perturb = context;
     vr_perturb_rule rule = {.share = 1, .last_step = UINT64_MAX};
-    char *equals = strrchr(text, '='), *colon = strchr(text, ':');
+    char *equals = strrchr(text, '=');
     if (!equals || !parse_change(&rule, equals + 1))
         return bad_rule(text);
     *equals = 0;
-    if (colon && colon < equals) {
-        *colon = 0;
-        if (strcmp(text, "*") != 0 && vr_phase_parse(&rule.phase, text) != VR_OK)
-            return VR_ERROR_ARGUMENT;
-        text = colon + 1;
-    }
-    if (!*text)
-        return vr_fail(VR_ERROR_ARGUMENT, "VR_PERTURB: a rule names no layer; '*' stands for all");
-    rule.pattern = strdup(text);
-    *out = rule;
-    return rule.pattern ? VR_OK : vr_fail(VR_ERROR_MEMORY, "VR_PERTURB: out of memory");
+    vr_perturb_rule *rules = vr_rules_grow(perturb->rules, perturb->count, sizeof rule);
+    if (!rules)
+        return VR_ERROR_MEMORY;
+    perturb->rules = rules;
+    const vr_status status = vr_rules_layer(&rule.pattern, &rule.phase, text, "VR_PERTURB");
+    if (status == VR_OK)
+        perturb->rules[perturb->count++] = rule;
+    return status;
 }
 
 vr_status vr_perturb_parse(vr_perturb *out, const char *text)
 {
     *out = (vr_perturb){0};
-    if (!text || !*text)
-        return VR_OK;
-    size_t most = 1;
-    for (const char *c = text; *c; c++)
-        most += *c == ',';
-    char *copy = strdup(text), *at = copy, *rule;
-    out->rules = calloc(most, sizeof *out->rules);
-    vr_status status = copy && out->rules ? VR_OK : vr_fail(VR_ERROR_MEMORY, "VR_PERTURB: out of memory");
-    while (status == VR_OK && (rule = strsep(&at, ",")))
-        if ((status = parse_rule(&out->rules[out->count], rule)) == VR_OK)
-            out->count++;
-    free(copy);
+    const vr_status status = vr_rules_read(text, add_rule, out);
     if (status != VR_OK)
         vr_perturb_free(out);
     return status;
