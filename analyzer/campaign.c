@@ -8,7 +8,8 @@
 #include <varanalyze/random.h>
 
 /* Purposes for which programs ask for seeds; a program may have others. */
-static const char *const known[] = {"init", "order", "shift", "dropout", "augmentation", "kernels", "rounding"};
+static const char *const known[] = {"init",         "order",   "shift",    "dropout",
+                                    "augmentation", "kernels", "rounding", "perturb"};
 #define KNOWN (sizeof known / sizeof *known)
 
 static const char word_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";

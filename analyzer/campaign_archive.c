@@ -274,6 +274,8 @@ vr_status va_run_store(const va_campaign *campaign, const char *archive, va_task
     json_t *record = record_of(campaign, task, outcome, set, cores, traces);
     if (status == VR_OK)
         status = write_record(record, folder);
+    if (status == VR_OK && access(archive, F_OK) != 0) /* a new one would have no definition */
+        status = vr_fail_errno(errno, "%s: has gone from its place while the campaign runs; put it back", archive);
     if (status == VR_OK)
         status = vr_archive_append(archive, all.files, all.count, replace ? VR_TAKEN_REPLACE : VR_TAKEN_REFUSE, false,
                                    NULL, NULL);

@@ -267,6 +267,8 @@ bool va_outcome_from_json(va_outcome *out, const json_t *json)
                     "system_seconds", &out->system_seconds, "peak_bytes", &peak, "output_bytes", &output, "error_bytes",
                     &error, "error_line", &error_line, "traces", &traces, "note", &note, "recovered", &recovered) != 0)
         return false;
+    if (strlen(started) >= sizeof out->started || started[strspn(started, "0123456789-:.+TZ")])
+        return false;
     out->done = true;
     out->timed_out = timed_out;
     out->recovered = recovered;

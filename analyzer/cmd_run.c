@@ -7,6 +7,7 @@
 #include "run_environment.h"
 #include "run_render.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <formats/fail.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static const char usage[] =
     "one tar archive. A campaign that was interrupted, in whatever way, goes on where it was: with the same command,\n"
     "or with --resume from any folder. A run that crashes is kept as it is, with the part of its trace that there is.\n"
     "\n"
-    "what varies (purposes: init, order, shift, dropout, augmentation, kernels, rounding, or the program's own; all):\n"
+    "what varies (purposes: init, order, shift, dropout, augmentation, kernels, rounding, perturb, or the program's\n"
+    "own; all):\n"
     "      --vary LIST              purposes that take another seed in each run (default: none)\n"
     "      --condition NAME:LIST[:N]  in place of --vary: several conditions, of N runs each, taking turns;\n"
     "                               may be repeated\n"
@@ -91,14 +93,23 @@ static vr_status check_place(const char *archive)
     return status;
 }
 
+/* The summary's place; neither file need be there yet. */
 static vr_status check_report(const va_run_settings *settings)
 {
-    struct stat archive, report;
-    if (settings->report && stat(settings->archive, &archive) == 0 && stat(settings->report, &report) == 0 &&
-        archive.st_dev == report.st_dev && archive.st_ino == report.st_ino)
-        return vr_fail(VR_ERROR_ARGUMENT, "--report %s: that is the archive; it takes the summary, and -o the archive",
-                       settings->report);
-    return VR_OK;
+    char *archive = NULL, *report;
+    if (!settings->report || strcmp(settings->report, "-") == 0)
+        return VR_OK;
+    vr_status status = va_archive_place(&report, settings->report);
+    if (status != VR_OK)
+        return status == VR_ERROR_ARGUMENT ? VR_OK : status; /* a device or a pipe is fine */
+    status = va_archive_place(&archive, settings->archive);
+    if (status == VR_OK && strcmp(archive, report) == 0)
+        status =
+            vr_fail(VR_ERROR_ARGUMENT, "--report %s: that is the archive; it takes the summary, and -o the archive",
+                    settings->report);
+    free(archive);
+    free(report);
+    return status;
 }
 
 static void say_unknown(const va_campaign *campaign)
@@ -111,11 +122,19 @@ static void say_unknown(const va_campaign *campaign)
     }
 }
 
-/* Of a campaign that is there: runs that are added, and what is otherwise than it was. */
+/* Of a campaign that is there: runs that are added. */
 static vr_status settle_numbers(session *s)
 {
     va_campaign *campaign = &s->campaign;
     const uint32_t runs = (uint32_t)s->settings->runs;
+    bool all_counted = true;
+    for (size_t i = 0; i < campaign->condition_count; i++)
+        all_counted = all_counted && campaign->conditions[i].own_count;
+    if (runs && all_counted)
+        return vr_fail(VR_ERROR_ARGUMENT,
+                       "%s: all conditions have numbers of their own; to add runs, give the whole command line again, "
+                       "with larger ones",
+                       s->settings->archive);
     if (runs && runs < campaign->runs)
         return vr_fail(VR_ERROR_ARGUMENT, "%s: the campaign has %u runs, here it is %u: there can only be more",
                        s->settings->archive, campaign->runs, runs);
@@ -288,8 +307,11 @@ static vr_status conduct(session *s, const va_scratch *scratch, const sigset_t *
             return status;
     }
     s->is_begun = true;
-    if (count_done(&s->ledger) < s->ledger.count)
+    if (count_done(&s->ledger) < s->ledger.count) {
         say_cores(s);
+        if (access(s->settings->archive, W_OK) != 0)
+            return vr_fail_errno(errno, "%s: runs cannot be added to it", s->settings->archive);
+    }
     return va_drive_run(&drive, &s->ledger, s->tasks, signal);
 }
 

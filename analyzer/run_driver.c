@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define DRAW_MS 250
+#define TOLD_MS 200 /* for a signal to get to the driver that has got to a keeper */
 
 /* A place for one run at a time, on cores of its own. */
 typedef struct slot {
@@ -171,13 +172,15 @@ static vr_status cannot_start(const driver *d, const va_keeper_report *report)
                          report->no_directory ? "entered" : "run");
 }
 
-/* A keeper that somebody killed took its run along. */
+/* A keeper that somebody killed took its run along; what it had not yet finished to write is nothing to go by. */
 static void judge_keeper(va_outcome *outcome, int status)
 {
-    outcome->done = true;
-    outcome->signal = WIFSIGNALED(status) ? WTERMSIG(status) : SIGKILL;
-    outcome->exit_code = -1;
-    snprintf(outcome->note, sizeof outcome->note, "the process that watched over it was killed");
+    const bool killed = WIFSIGNALED(status);
+    va_outcome judged = {.done = true, .exit_code = -1, .signal = killed ? WTERMSIG(status) : SIGTERM};
+    memcpy(judged.started, outcome->started, sizeof judged.started - 1);
+    snprintf(judged.note, sizeof judged.note, "the process that watched over it was %s",
+             killed ? "killed" : "told to end it");
+    *outcome = judged;
 }
 
 static vr_status begin_again(driver *d, slot *at)
@@ -200,6 +203,18 @@ static vr_status take_run(driver *d, slot *at, va_outcome *outcome)
     return status;
 }
 
+/* Who ends all processes of a job, as batch systems do, may reach a keeper first. */
+static void look_for_signal(driver *d)
+{
+    sigset_t asked = d->signals;
+    sigdelset(&asked, SIGCHLD);
+    const int signal = sigtimedwait(&asked, NULL, &(struct timespec){0, TOLD_MS * 1000000});
+    if (signal <= 0)
+        return;
+    d->signal = signal;
+    stop(d);
+}
+
 /* A keeper has ended. */
 static void end_run(driver *d, slot *at, int status)
 {
@@ -207,8 +222,11 @@ static void end_run(driver *d, slot *at, int status)
     vr_status result;
     at->keeper = 0;
     d->running--;
-    if (!at->report->finished)
+    if (!at->report->finished) {
+        if (WIFEXITED(status) && !d->stopping)
+            look_for_signal(d);
         judge_keeper(&outcome, status);
+    }
     if (at->report->finished && at->report->start_error)
         result = cannot_start(d, at->report);
     else if (at->report->finished && *at->report->trouble)
@@ -262,12 +280,16 @@ static vr_status open_slots(driver *d)
     return VR_OK;
 }
 
-/* Those that va_drive_run waits for. */
+/* Those that va_drive_run waits for: not what is ignored, as nohup has it. */
 static void choose_signals(sigset_t *out)
 {
     sigemptyset(out);
-    for (const int *s = (const int[]){SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, 0}; *s; s++)
-        sigaddset(out, *s);
+    sigaddset(out, SIGCHLD);
+    for (const int *s = (const int[]){SIGINT, SIGQUIT, SIGTERM, SIGHUP, 0}; *s; s++) {
+        struct sigaction now;
+        if (sigaction(*s, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(out, *s);
+    }
 }
 
 void va_drive_block_signals(sigset_t *before)

@@ -8,7 +8,7 @@
 
 #include <signal.h>
 
-/* Blocks the signals that va_drive_run waits for; `*before`: what was blocked. */
+/* Blocks the signals that va_drive_run waits for, which are those that are not ignored; `*before`: what was blocked. */
 void va_drive_block_signals(sigset_t *before);
 
 typedef struct va_drive {

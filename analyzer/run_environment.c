@@ -293,6 +293,8 @@ void va_run_print(FILE *out, const va_campaign *campaign, char *const *set)
         fputc(' ', out);
         va_print_word(out, *at);
     }
+    if (strchr(campaign->command[0], '=')) /* env would take it for a variable */
+        fputs(" sh -c 'exec \"$0\" \"$@\"'", out);
     for (char **at = campaign->command; *at; at++) {
         fputc(' ', out);
         va_print_word(out, *at);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <formats/fail.h>
 #include <formats/io.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -137,10 +138,8 @@ static void end_rest(keeper *k)
 {
     const bool at_once = k->kill_at > 0;
     reap(k);
-    if (!k->childless && !at_once) {
+    for (const double until = now() + LEFT_MS / 1e3; !k->childless && !at_once && now() < until; reap(k))
         wait_ms(k, LEFT_MS);
-        reap(k);
-    }
     if (!k->childless && !at_once)
         k->report->outcome.left = signal_children(SIGTERM);
     for (const double start = now(); !k->childless; reap(k)) {
@@ -220,7 +219,7 @@ static void keep_last_line(char *out, size_t room, int fd, uint64_t size)
     size_t length = end > begin ? (size_t)(end - begin) : 0;
     if (length >= room)
         length = room - 1;
-    while (begin + (ssize_t)length < end && (text[begin + (ssize_t)length] & 0xc0) == 0x80)
+    while (length > 0 && begin + (ssize_t)length < end && (text[begin + (ssize_t)length] & 0xc0) == 0x80)
         length--; /* whole characters */
     json_t *utf8 = json_stringn(text + begin, length);
     for (size_t i = 0; i < length; i++) {
@@ -309,12 +308,16 @@ static void recover_all(keeper *k)
 
 /* ---- the keeper ---- */
 
-static int open_output(const va_keeper_task *task, const char *name)
+static int open_output(va_keeper_report *report, const va_keeper_task *task, const char *name)
 {
     char *path;
     if (asprintf(&path, "%s/%s", task->folder, name) < 0)
         return -1;
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        vr_fail_errno(errno, "%s: cannot create", path);
+        snprintf(report->trouble, sizeof report->trouble, "%s", vr_error());
+    }
     free(path);
     return fd;
 }
@@ -323,11 +326,12 @@ static int open_output(const va_keeper_task *task, const char *name)
 static void prepare(keeper *k)
 {
     const struct sigaction usual = {.sa_handler = SIG_DFL};
-    sigaction(SIGINT, &usual, &k->before[0]);
-    sigaction(SIGTERM, &usual, &k->before[1]);
     sigemptyset(&k->signals);
     for (const int *s = (const int[]){SIGCHLD, SIGINT, SIGTERM, 0}; *s; s++)
         sigaddset(&k->signals, *s);
+    sigprocmask(SIG_BLOCK, &k->signals, NULL);
+    sigaction(SIGINT, &usual, &k->before[0]);
+    sigaction(SIGTERM, &usual, &k->before[1]);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (k->task->cores)
         sched_setaffinity(0, sizeof *k->task->cores, k->task->cores);
@@ -340,7 +344,7 @@ static bool start(keeper *k)
     struct tm utc;
     strftime(outcome->started, sizeof outcome->started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&wall, &utc));
     for (int i = 0; i < 2; i++)
-        if ((k->outputs[i] = open_output(k->task, i ? "err" : "out")) < 0)
+        if ((k->outputs[i] = open_output(k->report, k->task, i ? "err" : "out")) < 0)
             return false;
     const pid_t self = getpid();
     k->started = now();
@@ -359,7 +363,7 @@ static void keep(va_keeper_report *report, const va_keeper_task *task, pid_t dri
     if (getppid() != driver)
         _exit(1);
     if (!start(&k)) {
-        report->start_error = errno;
+        report->start_error = *report->trouble ? 0 : errno;
     } else {
         watch(&k);
         look_for_stop(&k);

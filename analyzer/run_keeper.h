@@ -33,13 +33,14 @@ typedef struct va_keeper_report {
     atomic_bool finished; /* the run is over, and what follows holds */
     int start_error;      /* errno of a command that could not be started */
     bool no_directory;    /* since its directory could not be entered */
-    char trouble[512];    /* why its trace could not be completed where it could be later: a full disk; "": it was */
+    char trouble[512];    /* why its outputs could not be made, or its trace not be completed that could be later: a
+                             full disk; "": they could */
     va_outcome outcome;
 } va_keeper_report;
 
-/* Starts a run. The calling process has SIGINT, SIGTERM and SIGCHLD blocked. SIGTERM tells the keeper to end the run,
- * SIGINT to kill it; it is then not finished, unless it had ended by itself. -1, and errno, when there can be no
- * process. */
+/* Starts a run. The calling process has SIGINT, SIGTERM and SIGCHLD blocked, or ignores them. SIGTERM tells the keeper
+ * to end the run, SIGINT to kill it; it is then not finished, unless it had ended by itself. -1, and errno, when there
+ * can be no process. */
 pid_t va_keeper_start(va_keeper_report *report, const va_keeper_task *task);
 
 #endif

@@ -122,6 +122,8 @@ static void print_note(void *context, va_task task, const va_outcome *outcome)
     char name[VA_RUN_NAME];
     if (!*outcome->note || p->notes++ >= FAILURES_MOST)
         return;
+    if (p->notes == 1)
+        fputs("\nnotes:\n", p->out);
     fprintf(p->out, "%s: ", va_run_name(name, p->campaign, task));
     va_print_text(p->out, outcome->note, SIZE_MAX);
     fputc('\n', p->out);
@@ -149,6 +151,8 @@ static void print_text(FILE *out, const va_ledger *ledger, const char *archive, 
     if (p.failures > FAILURES_MOST)
         fprintf(out, "and %" PRIu64 " more; --format csv lists all\n", p.failures - FAILURES_MOST);
     visit(ledger, print_note, &p);
+    if (p.notes > FAILURES_MOST)
+        fprintf(out, "and %" PRIu64 " more, in the runs' records\n", p.notes - FAILURES_MOST);
     if (silent) {
         fputc('\n', out);
         va_print_count(out, silent, "run");

@@ -158,12 +158,18 @@ static vr_status take_lock(int lock, const char *path)
                            pid, host);
         nanosleep(&(struct timespec){0, WAIT_MS * 1000000}, NULL);
     }
+    return VR_OK;
+}
+
+/* Says in the lock, which is ours, who we are. */
+static vr_status sign_lock(int lock, const char *path)
+{
     char text[128], here[HOST_SIZE] = "";
     gethostname(here, sizeof here - 1);
     const int length = snprintf(text, sizeof text, "%ld %s\n", (long)getpid(), here);
-    if (ftruncate(lock, 0) != 0 || pwrite(lock, text, (size_t)length, 0) != length)
-        return vr_fail_errno(errno, "%s: cannot write", path);
-    return VR_OK;
+    if (ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)length, 0) == length)
+        return VR_OK;
+    return vr_fail_errno(errno, "%s: cannot write", path);
 }
 
 /* One try; `*again`: the folder went meanwhile, as another campaign's end. */
@@ -189,6 +195,21 @@ static vr_status try_open(va_scratch *scratch, const char *lock_path, bool *agai
     return status != VR_OK ? status : vr_fail(VR_ERROR_IO, "%s: does not stay in its place", scratch->path);
 }
 
+void va_scratch_close(va_scratch *scratch)
+{
+    if (!scratch->path)
+        return;
+    char *lock = va_scratch_path(scratch, LOCK);
+    empty(scratch->path, false);
+    if (lock)
+        unlink(lock);
+    rmdir(scratch->path);
+    close(scratch->lock);
+    free(lock);
+    free(scratch->path);
+    *scratch = (va_scratch){0};
+}
+
 vr_status va_scratch_open(va_scratch *out, const char *archive)
 {
     char *place = NULL, *lock = NULL;
@@ -209,22 +230,12 @@ vr_status va_scratch_open(va_scratch *out, const char *archive)
         free(scratch.path);
         return status;
     }
+    status = sign_lock(scratch.lock, scratch.path);
     empty(scratch.path, false);
+    if (status != VR_OK) /* what was left there may have filled the disk */
+        status = sign_lock(scratch.lock, scratch.path);
     *out = scratch;
-    return VR_OK;
-}
-
-void va_scratch_close(va_scratch *scratch)
-{
-    if (!scratch->path)
-        return;
-    char *lock = va_scratch_path(scratch, LOCK);
-    empty(scratch->path, false);
-    if (lock)
-        unlink(lock);
-    rmdir(scratch->path);
-    close(scratch->lock);
-    free(lock);
-    free(scratch->path);
-    *scratch = (va_scratch){0};
+    if (status != VR_OK)
+        va_scratch_close(out);
+    return status;
 }

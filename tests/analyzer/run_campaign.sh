@@ -68,6 +68,15 @@ timeouts() {
     is timeouts.tar run-0002 timed_out true
     is timeouts.tar run-0002 signal 15
     says out 'run-0002: timed out'
+    expect 1 varanalyze run -n 1 --timeout 1 -o group.tar -- \
+        sh -c 'sh -c "trap \"echo tidied; exit\" TERM; while :; do sleep 0.05; done" & trap "wait; exit 3" TERM; wait'
+    [ "$(member group.tar run-0001.out)" = tidied ] || complain 'the processes of the run were not told'
+    local waits=(sh -c 'case $VR_REPLICA in 2) sleep 60 ;; 3) sleep 1.3 ;; esac')
+    expect 0 varanalyze run -n 1 --timeout 1 -o kept.tar -- "${waits[@]}"
+    expect 1 varanalyze run -n 2 -o kept.tar -- "${waits[@]}"
+    is kept.tar run-0002 timed_out true
+    expect 1 varanalyze run --resume kept.tar -n 3 --timeout 30
+    is kept.tar run-0003 timed_out false
 }
 
 ignores_sigterm() {
@@ -101,15 +110,88 @@ killed_with_a_daemon() {
     ! alive "$pid" || complain "process $pid outlived the campaign"
 }
 
-# As a batch system ends a job: all its processes are told at once. The run has not failed by that.
+# As a batch system ends a job: all its processes are told, in any order. The run has not failed by that. On a machine that is busy the
+# second may be told too late: one time of three is enough.
 all_are_told_to_stop() {
+    local driver first try
+    for first in job keeper; do
+        for try in 1 2 3; do
+            rm -f job.pid keeper.pid
+            varanalyze run -n 2 -o $first-$try.tar -- sh -c 'echo $$ >job.pid; echo $PPID >keeper.pid; exec sleep 60' >out 2>err &
+            driver=$!
+            for _ in $(seq 200); do [ -s keeper.pid ] && break || sleep 0.05; done
+            kill -TERM "$(cat $first.pid)"
+            sleep 0.05
+            kill -TERM $driver
+            wait $driver && complain 'it went on'
+            grep -qF '0 of 2 runs done' err && continue 2
+        done
+        complain "$first: $(cat err)"
+    done
+}
+
+# The second signal does not wait for a run that takes its time.
+told_twice() {
     local driver
-    varanalyze run -n 2 -o job.tar -- sh -c 'echo $$ >job.pid; exec sleep 60' >out 2>err &
+    varanalyze run -n 1 -o twice.tar -- sh -c 'trap "" TERM; echo >twice.log; while :; do sleep 0.1; done' >out 2>err &
     driver=$!
-    for _ in $(seq 200); do [ -s job.pid ] && break || sleep 0.05; done
-    kill -TERM "$(cat job.pid)" $driver
+    for _ in $(seq 200); do [ -s twice.log ] && break || sleep 0.05; done
+    SECONDS=0
+    kill -TERM $driver
+    sleep 0.2
+    kill -TERM $driver
     wait $driver && complain 'it went on'
-    says err '0 of 2 runs done'
+    [ $SECONDS -lt 4 ] || complain "it took $SECONDS s"
+    says err '0 of 1 run done'
+}
+
+# What was ignored when it was started, as nohup has it, does not end it.
+ignored_signals() {
+    local driver
+    (trap '' HUP INT && exec varanalyze run -n 3 -o ignored.tar -- sh -c 'echo >>ignored.log; sleep 0.2' >out 2>err) &
+    driver=$!
+    for _ in $(seq 200); do [ -s ignored.log ] && break || sleep 0.05; done
+    kill -HUP $driver
+    kill -INT $driver
+    wait $driver || complain "it ended with $?: $(cat err)"
+    says out '3 of 3 runs done, 0 failed'
+    local signals=(grep -E '^Sig(Blk|Ign):' /proc/self/status)
+    (trap '' INT TERM PIPE && exec varanalyze run -n 1 -o signals.tar "${signals[@]}" >out 2>err)
+    member signals.tar run-0001.out | cmp - <(trap '' INT TERM PIPE && exec "${signals[@]}") ||
+        complain "a run has other signals blocked or ignored: $(member signals.tar run-0001.out)"
+}
+
+# The terminal or pipe that varanalyze reads from is not the runs'.
+no_input() {
+    echo words | varanalyze run -n 1 -o input.tar cat >out 2>err || complain "$(cat err)"
+    is input.tar run-0001 output_bytes 0
+}
+
+# Time and memory are those of the run and its processes, not of who watches over it.
+measures() {
+    expect 0 varanalyze run -n 1 -o measures.tar -- \
+        sh -c 'head -c 60000000 /dev/zero | tail -c 60000000 >/dev/null; i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; sleep 0.3'
+    awk -v user="$(field measures.tar run-0001 user_seconds)" -v all="$(field measures.tar run-0001 seconds)" \
+        -v bytes="$(field measures.tar run-0001 peak_bytes)" 'BEGIN { exit !(user > 0.01 && all > 0.3 && bytes > 60000000) }' ||
+        complain "$(member measures.tar run-0001.json)"
+}
+
+# What ends by itself soon after the command is not ended, however many processes that are.
+ends_by_itself() {
+    expect 0 varanalyze run -n 5 -o soon.tar -- sh -c 'sleep 0.005 & sleep 0.01 & sleep 0.015 & exit 0'
+    for i in 1 2 3 4 5; do field soon.tar run-000$i left_running; done | grep -x 0 >many || complain 'all runs were cut short'
+}
+
+# The last line of standard error is what it is: binary, long, in the middle of a character.
+odd_errors() {
+    expect 1 varanalyze run -n 4 -o errors.tar -- sh -c 'case $VR_REPLICA in
+        1) head -c 300 /dev/zero | tr "\0" "\200" ;;
+        2) echo first; head -c 5000 /dev/zero | tr "\0" "\277" ;;
+        3) printf "x%.0s" $(seq 198); printf "\303\251tail\n\n" ;;
+        4) printf "\033[31mred\n" ;; esac >&2; exit 7'
+    for i in 1 2 3 4; do is errors.tar run-000$i exit_status 7; done
+    is errors.tar run-0003 error_line "\"$(printf 'x%.0s' $(seq 198))\""
+    is errors.tar run-0004 error_line '"?[31mred"'
 }
 
 much_output() {
@@ -141,6 +223,10 @@ odd_names() {
         script=$(varanalyze run --resume "$archive" -n 3 --dry-run)
         bash -c "$script" >pasted 2>&1 || complain "$script"
         [ -s run-0003.h5 ] || complain 'the pasted line wrote no trace'
+        cp "a 'child'" lr=0.1
+        script=$(varanalyze run -n 1 -o equals.tar --dry-run -- lr=0.1 2>&1) && complain 'lr=0.1 is in no folder of PATH'
+        script=$(varanalyze run -n 1 -o equals.tar --dry-run -- ./lr=0.1 'a b')
+        [ "$(bash -c "$script" 2>&1)" = 'a b|' ] || complain "$script"
         exit $wrong
     ) || wrong=1
 }
@@ -178,12 +264,50 @@ other_archives() {
     gzip -c plain.tar >zipped.tar
     expect 2 varanalyze run -n 2 -o zipped.tar true
     says err 'decompress it first'
+    expect 1 varanalyze run -n 2 --condition a:init --condition b:order -o whole.tar -- sh -c '[ $VR_VARY$VR_REPLICA != init2 ]'
+    mkdir parts
+    tar -xf whole.tar -C parts
+    sed -i 's/"runs": 2/"runs": 1/' parts/campaign.json
+    tar -C parts -cf fewer.tar campaign.json b-0001.json a-0001.json a-0002.json # one that it does not have
+    expect 0 varanalyze run --resume fewer.tar
+    says out '2 of 2 runs done, 0 failed'
     head -c 700 plain.tar >cut.tar
     expect 2 varanalyze run -n 2 -o cut.tar true
     mkdir folder
     expect 2 varanalyze run -n 1 -o folder true
     expect 2 varanalyze run -n 1 -o nowhere/runs.tar true
     says err 'no folder'
+    echo mine >run-0002.out
+    expect 0 varanalyze archive append plain.tar run-0002.out
+    expect 2 varanalyze run -n 2 -o plain.tar true
+    says err 'run-0002.out'
+    [ "$(member plain.tar run-0002.out)" = mine ] || complain 'a member by others was replaced'
+}
+
+# The summary never takes the archive's place, and has one itself before the first run begins.
+report_in_the_way() {
+    mkdir -p links
+    ln -s "$PWD" links/back
+    for report in report.tar ./report.tar links/back/report.tar; do
+        expect 2 varanalyze run -n 1 -o report.tar --report "$report" true
+        says err 'that is the archive'
+        [ ! -e report.tar ] || complain 'an archive was begun'
+    done
+    expect 2 varanalyze run -n 1 -o report.tar --report nowhere/report.txt touch reported
+    says err 'nowhere/report.txt: there is no folder for it'
+    expect 0 varanalyze run -n 1 -o report.tar --report /dev/null touch reported
+    expect 2 varanalyze run --resume report.tar --report report.tar
+    expect 0 varanalyze archive verify report.tar
+}
+
+# Runs without their definition would be lost.
+archive_goes_away() {
+    expect 2 varanalyze run -n 2 -o away.tar -- sh -c 'mv away.tar kept.tar'
+    says err 'away.tar: has gone from its place while the campaign runs; put it back'
+    [ ! -e away.tar ] || complain 'another archive was begun'
+    expect 2 varanalyze run --resume away.tar
+    expect 0 varanalyze run --resume kept.tar --dry-run
+    [ "$(wc -l <out)" = 2 ] || complain "$(cat out)"
 }
 
 # Somebody else's folder is not touched.
@@ -194,6 +318,10 @@ scratch_in_the_way() {
     says err 'in the way'
     [ "$(cat way.tar.scratch/file)" = mine ] || complain 'the file is gone'
     [ ! -e way.tar ] || complain 'an archive was begun'
+    mkdir -p left.tar.scratch/run-0007/trace
+    : >left.tar.scratch/lock
+    expect 0 varanalyze run -n 1 -o left.tar -- sh -c '[ ! -e left.tar.scratch/run-0007 ]'
+    [ ! -e left.tar.scratch ] || complain 'scratch is left'
 }
 
 read_only() {
@@ -202,6 +330,12 @@ read_only() {
     if [ "$(id -u)" = 0 ]; then
         local nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
         "${nobody[@]}" sh -c "[ -x '$bin/varanalyze' ] && [ -x closed ]" 2>/dev/null || return 0
+        mkdir -p open
+        chmod 777 open
+        expect 2 "${nobody[@]}" varanalyze run -n 2 -o open/runs.tar -- sh -c 'echo >>open/log; chmod 444 open/runs.tar'
+        expect 2 "${nobody[@]}" varanalyze run --resume open/runs.tar
+        says err 'open/runs.tar: runs cannot be added to it: Permission denied'
+        [ "$(wc -l <open/log)" = 1 ] || complain 'a run was begun that could not be kept'
         expect 2 "${nobody[@]}" varanalyze run -n 1 -o closed/runs.tar true
     else
         expect 2 varanalyze run -n 1 -o closed/runs.tar true
@@ -216,7 +350,7 @@ two_at_once() {
     varanalyze run -n 1 -o two.tar -- sh -c 'while [ ! -e go ]; do sleep 0.05; done' >first 2>&1 &
     driver=$!
     for _ in $(seq 200); do [ -e two.tar ] && break || sleep 0.05; done
-    expect 2 varanalyze run --resume two.tar
+    expect 2 timeout 30 varanalyze run --resume two.tar
     says err 'is running this campaign; wait for it'
     : >go
     wait $driver || complain "the first: $(cat first)"
@@ -235,6 +369,11 @@ grows() {
     expect 0 varanalyze run --resume grows.tar
     says out '8 of 8 runs done'
     expect 0 varanalyze archive verify grows.tar
+    expect 0 varanalyze run --condition a:init:2 -o own.tar true
+    expect 2 varanalyze run --resume own.tar -n 4
+    says err 'own.tar: all conditions have numbers of their own'
+    expect 0 varanalyze run --condition a:init:4 -o own.tar true
+    says out '4 of 4 runs done'
 }
 
 another_definition() {
@@ -259,8 +398,17 @@ tampers_with_the_folder() {
     expect 0 varanalyze run -n 1 -o litter.tar -- sh -c 'cd "${VR_TRACE%/*}" || exit; mkdir d.h5; ln -s /etc/passwd l.h5; mkfifo f.h5 && echo x >"a b.h5"; echo bad >0.h5.journal'
     says out 'run-0001: no trace could be made of what the run left: not an HDF5 file'
     is litter.tar run-0001 traces '[]'
-    expect 1 varanalyze run -n 1 -o keeper.tar -- sh -c 'kill -9 $PPID; sleep 5'
+    expect 1 varanalyze run -n 1 -o keeper.tar -- sh -c 'echo $$ >orphan; kill -9 $PPID; exec sleep 60'
+    for _ in $(seq 100); do alive "$(cat orphan)" || break; sleep 0.05; done
+    ! alive "$(cat orphan)" || complain 'the run outlived the process that watched over it'
     is keeper.tar run-0001 note '"the process that watched over it was killed"'
+    expect 1 varanalyze run -n 1 -o itself.tar -- sh -c 'kill -9 0'
+    is itself.tar run-0001 signal 9
+    is itself.tar run-0001 note '""'
+    expect 1 varanalyze run -n 2 -o told.tar -- sh -c '[ $VR_REPLICA = 1 ] || exit 0; kill -TERM $PPID; sleep 5'
+    is told.tar run-0001 note '"the process that watched over it was told to end it"'
+    is told.tar run-0001 signal 15
+    is told.tar run-0002 ok true
 }
 
 cannot_start() {
@@ -289,17 +437,22 @@ tries_again() {
 }
 
 environment() {
-    export VR_SEED=9 VR_ARCHIVE=elsewhere.tar VR_QUEUE=128k VR_ROUNDING_PRECISION=10
+    export VR_SEED=9 VR_ARCHIVE=elsewhere.tar VR_QUEUE=128k VR_ROUNDING_PRECISION=10 VR_PERTURB='conv*=bit:23@1-5'
     expect 0 varanalyze run -n 1 --condition a:kernels,rounding --condition b: --kernels threads --rounding ud --env OMP_NUM_THREADS=3 \
         -o environment.tar -- sh -c 'env | grep -E "^(VR|OMP)_" | grep -v TRACE= | sort | tr "\n" " "'
-    unset VR_SEED VR_ARCHIVE VR_QUEUE VR_ROUNDING_PRECISION
+    unset VR_SEED VR_ARCHIVE VR_QUEUE VR_ROUNDING_PRECISION VR_PERTURB
     for name in VR_SEED=9 VR_ARCHIVE=elsewhere.tar VR_ROUNDING_PRECISION=10; do
         says err "$name of the environment is not used"
     done
-    [ "$(member environment.tar a-0001.out)" = 'OMP_NUM_THREADS=3 VR_KERNELS=threads VR_QUEUE=128k VR_REPLICA=1 VR_ROUNDING=ud VR_SEED=1 VR_VARY=kernels,rounding ' ] ||
+    [ "$(member environment.tar a-0001.out)" = 'OMP_NUM_THREADS=3 VR_KERNELS=threads VR_PERTURB=conv*=bit:23@1-5 VR_QUEUE=128k VR_REPLICA=1 VR_ROUNDING=ud VR_SEED=1 VR_VARY=kernels,rounding ' ] ||
         complain "a: $(member environment.tar a-0001.out)"
-    [ "$(member environment.tar b-0001.out)" = 'OMP_NUM_THREADS=3 VR_KERNELS=fixed VR_QUEUE=128k VR_REPLICA=1 VR_ROUNDING=nearest VR_SEED=1 ' ] ||
+    [ "$(member environment.tar b-0001.out)" = 'OMP_NUM_THREADS=3 VR_KERNELS=fixed VR_PERTURB=conv*=bit:23@1-5 VR_QUEUE=128k VR_REPLICA=1 VR_ROUNDING=nearest VR_SEED=1 ' ] ||
         complain "b: $(member environment.tar b-0001.out)"
+    member environment.tar campaign.json | grep -qF '"VR_PERTURB": "conv*=bit:23@1-5"' || complain "$(member environment.tar campaign.json)"
+    ! grep -F VR_PERTURB err || complain 'VR_PERTURB is none of those that are left out'
+    expect 0 env VR_PERTURB='*=sum:8' varanalyze run --resume environment.tar -n 2
+    says err 'VR_PERTURB=*=sum:8 of the environment is not used'
+    member environment.tar b-0002.out | grep -qF 'VR_PERTURB=conv*=bit:23@1-5 ' || complain 'other noise after resuming'
 }
 
 # The traces of several ranks, of a run that was killed as well.
@@ -309,13 +462,23 @@ ranks() {
     [ "$(varanalyze archive list ranks.tar 'run-*.h5' | tr '\n' ' ')" = 'run-0001.0.h5 run-0001.1.h5 run-0001.2.h5 ' ] ||
         complain "$(varanalyze archive list ranks.tar)"
     is ranks.tar run-0001 recovered true
+    expect 1 varanalyze run -n 1 -o again-killed.tar -- sh -c 'campaign_child log 0; VR_REPLICA=20 exec campaign_child log 0'
+    [ "$(varanalyze archive list again-killed.tar 'run-*.h5' | wc -l)" = 2 ] || complain "$(varanalyze archive list again-killed.tar)"
 }
 
 pinned() {
-    local cores
+    local cores run
     cores=$(nproc)
     expect 0 varanalyze run -n "$((2 * cores))" -j 0 -o pinned.tar -- sh -c 'sed -n "s/^Cpus_allowed_list:\t//p" /proc/self/status; echo $OMP_NUM_THREADS'
     member pinned.tar run-0001.out | tr '\n' ' ' | grep -qE '^[0-9]+ 1 $' || complain "$(member pinned.tar run-0001.out)"
+    for i in $(seq "$cores"); do
+        run=$(printf 'run-%04d' "$i")
+        member pinned.tar "$run.json" | tr -d ' \n' | grep -qF "\"cores\":[$(member pinned.tar "$run.out" | head -n 1)]" ||
+            complain "$run: $(member pinned.tar "$run.json") $(member pinned.tar "$run.out")"
+    done
+    expect 0 varanalyze run -n 1 -j 2 -o threads.tar -- sh -c 'echo $OMP_NUM_THREADS'
+    expect 0 varanalyze run -n 2 -o threads.tar -- sh -c 'echo $OMP_NUM_THREADS'
+    member threads.tar run-0002.out | cmp - <(member threads.tar run-0001.out) || complain 'other threads with other -j'
     expect 0 taskset -c 0 varanalyze run -n 3 -j 3 -o one-core.tar -- sh -c 'taskset -cp $$'
     member one-core.tar run-0003.out | grep -q ': 0$' || complain "$(member one-core.tar run-0003.out)"
 }
@@ -332,6 +495,9 @@ full_disk() {
     [ ! -e full.tar.scratch ] || complain 'scratch is left'
     expect 0 varanalyze run --resume full.tar
     says out '40 of 40 runs done, 0 failed'
+    (ulimit -f 0 && trap '' XFSZ && exec varanalyze run -n 1 -o fuller.tar true 2>&1) | cat >seen
+    says seen 'fuller.tar.scratch: cannot write'
+    [ ! -e fuller.tar.scratch ] || complain 'scratch of a campaign that could not begin is left'
 }
 
 # The trace of a killed run is not given up because there is no room for it now. The limit is the campaign's, not the run's.
@@ -351,14 +517,20 @@ terminal() {
     command -v script >/dev/null || return 0
     script -qec "varanalyze run -n 30 -o terminal.tar -- sleep 0.05" /dev/null >seen 2>&1 </dev/null || complain "$(cat seen)"
     grep -qE '\[ ?[0-9]+/30\] .*left' seen || complain "no progress: $(od -c seen | head -20)"
+    {
+        for _ in $(seq 200); do [ -s typed.log ] && break || sleep 0.05; done
+        printf '\003'
+        sleep 0.5
+    } | script -qec "env --default-signal=INT varanalyze run -n 1 -o typed.tar -- sh -c 'echo >>typed.log; exec sleep 20'" /dev/null >seen 2>&1
+    says seen 'interrupted: 0 of 1 run done'
 }
 
 if [ $# -gt 2 ]; then
     shift 2
     for test; do "$test"; done
 else
-    for test in timeouts ignores_sigterm leaves_a_daemon killed_with_a_daemon all_are_told_to_stop much_output tampers_with_the_folder odd_names another_folder other_archives \
-        scratch_in_the_way read_only two_at_once grows another_definition cannot_start tries_again environment ranks pinned \
+    for test in timeouts ignores_sigterm leaves_a_daemon killed_with_a_daemon all_are_told_to_stop told_twice ignored_signals no_input measures ends_by_itself odd_errors much_output tampers_with_the_folder odd_names another_folder other_archives \
+        report_in_the_way archive_goes_away scratch_in_the_way read_only two_at_once grows another_definition cannot_start tries_again environment ranks pinned \
         full_disk no_room_to_recover terminal; do
         $test
     done

@@ -54,14 +54,14 @@ static void test_purposes(void **state)
     char *out;
     assert_purposes("", "", "");
     assert_purposes(" order,,init ,order", "", "order,init");
-    assert_purposes("all", "", "init,order,shift,dropout,augmentation,kernels,rounding");
-    assert_purposes("mine,all,init", "kernels,order", "mine,init,shift,dropout,augmentation,rounding");
+    assert_purposes("all", "", "init,order,shift,dropout,augmentation,kernels,rounding,perturb");
+    assert_purposes("mine,all,init", "kernels,order", "mine,init,shift,dropout,augmentation,rounding,perturb");
     assert_purposes("init", "initial", "init");
     assert_int_equal(va_purposes_parse(&out, "init,order", "order"), VR_ERROR_ARGUMENT);
     assert_message("'order' is both to vary and to be held");
     assert_int_equal(va_purposes_parse(&out, "in:it", ""), VR_ERROR_ARGUMENT);
     assert_message("'in:it' is no purpose");
-    assert_null(va_purposes_unknown("init,rounding"));
+    assert_null(va_purposes_unknown("init,rounding,perturb"));
     assert_string_equal(va_purposes_unknown("init,ordr,x"), "ordr,x");
     assert_true(va_list_has("a,bc", "bc"));
     assert_false(va_list_has("a,bc", "b"));
@@ -219,6 +219,10 @@ static void test_outcomes_there_and_back(void **state)
         json_object_set_new(json, "traces", i ? json_pack("[s, s]", "a", "b") : json_array());
         assert_true(va_outcome_from_json(&back, json));
         assert_memory_equal(&back, &outcomes[i], sizeof back);
+        json_object_set_new(json, "started", json_string(i ? "2026,\n" : "2026-01-02T03:04:05.12345678901Z"));
+        assert_false(va_outcome_from_json(&back, json));
+        json_object_set_new(json, "started", json_string(""));
+        assert_true(va_outcome_from_json(&back, json));
         json_object_del(json, "seconds");
         assert_false(va_outcome_from_json(&back, json));
         json_decref(json);
@@ -332,6 +336,39 @@ static void test_sums(void **state)
     va_campaign_free(&campaign);
 }
 
+/* Every column from its own field; a run that is not done has no row. */
+static void test_rows(void **state)
+{
+    (void)state;
+    va_campaign campaign = make_campaign(3, "a:", NULL);
+    va_ledger ledger;
+    char *text;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_int_equal(va_ledger_open(&ledger, &campaign), VR_OK);
+    *va_ledger_at(&ledger, (va_task){0, 1}) = (va_outcome){.done = true,
+                                                           .exit_code = 3,
+                                                           .tries = 2,
+                                                           .traces = 4,
+                                                           .started = "2026-01-02T03:04:05Z",
+                                                           .seconds = 5,
+                                                           .user_seconds = 6,
+                                                           .system_seconds = 7,
+                                                           .peak_bytes = 8,
+                                                           .error_line = "a,\"b\""};
+    *va_ledger_at(&ledger, (va_task){0, 3}) =
+        (va_outcome){.done = true, .exit_code = -1, .signal = 9, .timed_out = true};
+    assert_int_equal(va_ledger_print(out, &ledger, "x.tar", VA_CSV), VR_OK);
+    fclose(out);
+    const char *rows = strchr(text, '\n') + 1;
+    assert_string_equal(rows,
+                        "a-0001,a,1,0,3,,0,2,2026-01-02T03:04:05Z,5.000000,6.000000,7.000000,8,4,\"a,\"\"b\"\"\"\n"
+                        "a-0003,a,3,0,,9,1,0,,0.000000,0.000000,0.000000,0,0,\n");
+    free(text);
+    va_ledger_close(&ledger);
+    va_campaign_free(&campaign);
+}
+
 static void test_durations(void **state)
 {
     (void)state;
@@ -360,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_shares_of_cores),
         cmocka_unit_test(test_environment_of_a_run),
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_durations),
     };
     scratch_clear_environment();

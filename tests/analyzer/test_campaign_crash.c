@@ -35,6 +35,7 @@ static pid_t start(const char *archive, bool resume, const char *replicas, const
     const pid_t child = fork();
     if (child)
         return child;
+    signal(SIGINT, SIG_DFL); /* a shell that has started this aside lets it ignore it */
     freopen(scratch_path("said"), "w", stdout);
     freopen(scratch_path("complained"), "w", stderr);
     if (resume)
