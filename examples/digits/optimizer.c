@@ -143,7 +143,7 @@ typedef struct tensors {
 INLINE void update_all(const vr_rounding *r, uint64_t key, optimizer_kind kind, tensors t, constants c)
 {
     enum { WORDS = 16 }; /* of an element, at most */
-#pragma omp parallel for simd if (parallel : t.count >= FEW_ELEMENTS)
+#pragma omp parallel for if (t.count >= FEW_ELEMENTS)
     for (int64_t i = 0; i < t.count; i++) {
         vr_stream bits = {key, (uint64_t)i * WORDS};
         const element x = updated(r, &bits, kind, (element){t.w[i], t.m ? t.m[i] : 0, t.v ? t.v[i] : 0}, t.g[i], c);
