@@ -169,6 +169,13 @@ INLINE exact32 add32(f32v a, f32v b)
     return (exact32){s, (a - (s - virtual_b)) + (b - virtual_b)};
 }
 
+/* Not as a sum, which would turn the sign of b where it is NaN. */
+INLINE exact32 subtract32(f32v a, f32v b)
+{
+    const f32v s = a - b, virtual_b = a - s;
+    return (exact32){s, (a - (s + virtual_b)) + (virtual_b - b)};
+}
+
 INLINE exact32 multiply32(f32v a, f32v b)
 {
 #if HAS_FMA
@@ -219,8 +226,7 @@ INLINE bool is_ordinary32(vr_operation op, vr_rounding_mode mode, f32v a, f32v b
 
 INLINE bool round32(u32v *out, vr_operation op, vr_rounding_mode mode, f32v a, f32v b, u32v words)
 {
-    const f32v c = op == VR_SUB ? (f32v)((u32v)b ^ SIGN32) : b;
-    const exact32 r = op == VR_MUL ? multiply32(a, c) : add32(a, c);
+    const exact32 r = op == VR_MUL ? multiply32(a, b) : op == VR_SUB ? subtract32(a, b) : add32(a, b);
     *out = mode == VR_ROUND_UD ? choose_ud32((u32v)r.s, words) : choose_sr32(r, words);
     return is_ordinary32(op, mode, a, b, r.s);
 }
@@ -270,6 +276,12 @@ INLINE exact64 add64(f64v a, f64v b)
 {
     const f64v s = a + b, virtual_b = s - a;
     return (exact64){s, (a - (s - virtual_b)) + (b - virtual_b)};
+}
+
+INLINE exact64 subtract64(f64v a, f64v b)
+{
+    const f64v s = a - b, virtual_b = a - s;
+    return (exact64){s, (a - (s + virtual_b)) + (virtual_b - b)};
 }
 
 INLINE f64v product_error64(f64v a, f64v b, f64v p)
@@ -323,7 +335,7 @@ INLINE exact64 exact_of64(vr_operation op, f64v a, f64v b, f64v c)
     case VR_ADD:
         return add64(a, b);
     case VR_SUB:
-        return add64(a, (f64v)((u64v)b ^ SIGN64));
+        return subtract64(a, b);
     case VR_MUL:
         r.s = a * b;
         r.e = product_error64(a, b, r.s);
@@ -341,9 +353,10 @@ INLINE exact64 exact_of64(vr_operation op, f64v a, f64v b, f64v c)
     }
 }
 
-#define LOW64  (UINT64_C(123) << 52)
-#define HIGH64 (UINT64_C(2013) << 52)
-#define LAST64 (UINT64_C(0x7fefffff) << 32)
+#define LOW64      (UINT64_C(123) << 52)
+#define HIGH64     (UINT64_C(2013) << 52)
+#define LAST64     (UINT64_C(0x7fefffff) << 32)
+#define INFINITY64 (UINT64_C(0x7ff) << 52)
 
 /* |x| < 2^-900 or >= 2^990 in any lane, where both p and q are not 0 */
 INLINE bool any_off_middle(f64v x, f64v p, f64v q)
@@ -360,6 +373,8 @@ INLINE bool any_large(f64v x)
 INLINE bool is_ordinary64(vr_operation op, vr_rounding_mode mode, f64v a, f64v b, f64v c, f64v s)
 {
     const bool exact_product = HAS_FMA || op == VR_ADD || op == VR_SUB || !(any_large(a) || any_large(b));
+    if (mode == VR_ROUND_UD && op == VR_DIV && any_beyond64((u64v)b & ~SIGN64, INFINITY64))
+        return false; /* x / Inf is 0 and stays */
     if (mode == VR_ROUND_UD && (HAS_FMA || op != VR_FMA))
         return !any_beyond64((u64v)s & ~SIGN64, LAST64);
     switch (op) {
@@ -435,8 +450,7 @@ INLINE u64v words64(vr_operation op, bool operands, u64v a, u64v b, u64v c, uint
 INLINE size_t fast64(const vr_rounding_call *call, vr_operation op, vr_rounding_mode mode, bool operands, size_t i)
 {
     const uint64_t position = (call->position + i) << 1;
-    const uint64_t keys =
-        operands ? vr_operand_keys(op, call->key) : vr_block_keys(call->key ^ VR_WORD64_KEY, call->position << 1);
+    const uint64_t keys = operands ? vr_operand_keys(op, call->key) : vr_block_keys64(call->key, call->position);
     const double *a = call->a, *b = op == VR_SQRT ? a : call->b, *c = op == VR_FMA ? call->c : a;
     double *out = call->out;
     counter stream = counter_at(keys, (uint32_t)position);

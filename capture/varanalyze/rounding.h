@@ -31,10 +31,10 @@
  *                   rounded to zero keeps the sign of r. ud of a zero, whatever its sign, is the least subnormal,
  *                   plus or minus
  *     subnormal     a grid as any other: its quantum is 2^-149 or 2^-1074, and sr has the right probability there too
- *     overflow      r whose nearest number is Inf is Inf in nearest, sr, ud, rr, pb and mca; directed toward zero it is
- *                   the largest finite number (of t bits). Where the nearest is the largest finite number and r lies
- *                   beyond it, sr gives Inf with the probability of the number that would come next; ud always steps
- *                   inward
+ *     overflow      r whose nearest number is Inf is Inf in nearest, sr and ud; in rr, pb and mca it is so with its
+ *                   noise; directed toward zero it is the largest finite number (of t bits). Where the nearest is the
+ *                   largest finite number and r lies beyond it, sr gives Inf with the probability of the number that
+ *                   would come next; ud always steps inward
  *
  * ud moves exact results as well: a program that relies on exact operations (integers kept in floats, a random number
  * generator in floating point) breaks under it.
@@ -48,7 +48,8 @@
  * All is computed in the default floating-point environment: the array functions enter it, whatever the caller's; the
  * scalar ones take it as given (to nearest, no flush to zero). Every instruction set gives the same bits, and so do
  * scalar and array functions (NaN payloads of two NaN operands excepted, where a compiler may exchange them). Programs
- * compiled with -ffast-math get the functions from the library, where that option cannot reach them.
+ * compiled with -ffast-math, or a part of it, get the functions from the library, where that option cannot reach them;
+ * but one that is linked with it starts with subnormals flushed to zero (gcc), which scalar functions take as given.
  */
 #ifndef VARANALYZE_ROUNDING_H
 #define VARANALYZE_ROUNDING_H
@@ -162,11 +163,16 @@ VR_API uint32_t vr_narrow_word_f32(vr_dtype to, float x, uint64_t key);
 #include <varanalyze/rounding_arrays.h>
 
 #if !defined(VR_ROUNDING_CALLS) &&                                                                                     \
-    (defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__ROUNDING_MATH__) ||                          \
-     (__FINITE_MATH_ONLY__ + 0) || !defined(__GNUC__) || (__FLT_EVAL_METHOD__ + 0))
+    (defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||                        \
+     defined(__NO_SIGNED_ZEROS__) || defined(__ROUNDING_MATH__) || (__FINITE_MATH_ONLY__ + 0) || !defined(__GNUC__) || \
+     (__FLT_EVAL_METHOD__ + 0))
 #define VR_ROUNDING_CALLS /* arithmetic is not what is written: nothing is inlined */
 #endif
 #ifndef VR_ROUNDING_CALLS
+#if defined(__clang__) && defined(__x86_64__) && !defined(VR_ROUNDING_STRICT)
+#define VR_ROUNDING_PRECISE /* the options that -ffast-math is made of have no macros there */
+#pragma float_control(precise, on, push)
+#endif
 #include <varanalyze/rounding_words.h>
 
 #include <varanalyze/rounding_core.h>
@@ -174,6 +180,9 @@ VR_API uint32_t vr_narrow_word_f32(vr_dtype to, float x, uint64_t key);
 #include <varanalyze/rounding_narrow.h>
 
 #include <varanalyze/rounding_user.h>
+#ifdef VR_ROUNDING_PRECISE
+#pragma float_control(pop)
+#endif
 #endif
 
 #endif

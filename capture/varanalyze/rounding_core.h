@@ -18,7 +18,7 @@
 #include <emmintrin.h>
 #endif
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
 #define VR_HAS_FMA 1
 #else
 #define VR_HAS_FMA 0
@@ -59,6 +59,8 @@ VR_ROUNDING_PART double vr_product(double a, double b)
     __asm__("" : "+x"(p));
 #elif !defined(VR_ROUNDING_STRICT) && defined(__aarch64__)
     __asm__("" : "+w"(p));
+#elif !defined(VR_ROUNDING_STRICT)
+    __asm__("" : "+m"(p));
 #endif
     return p;
 }
@@ -204,7 +206,7 @@ VR_ROUNDING_PART float vr_monte_carlo_f32(vr_rounding_mode mode, int t, float s,
     vr_exact r;
     r.s = s;
     r.e = e;
-    const bool exact = (e == 0) & (vr_to_grid(r, grid).s == s);
+    const bool exact = (e == 0) & (vr_to_grid(r, grid).s == r.s);
     const bool noisy = mode == VR_ROUND_MCA || (mode == VR_ROUND_RR && !exact);
     const double y = noisy ? vr_inexact(x, grid.t, vr_further_word(word, 0)) : x;
     return regular ? (float)y : s;
@@ -271,6 +273,11 @@ VR_ROUNDING_INLINE float vr_core_div_f32(vr_rounding_mode mode, int t, float a, 
     return vr_finish_f32(mode, t, s, e, regular, word);
 }
 
+#ifdef __clang__ /* whose own intrinsics are static */
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wstatic-in-inline"
+#endif
+
 /* Without a call of the mathematical library for numbers below zero. */
 VR_ROUNDING_PART double vr_root(double a)
 {
@@ -280,6 +287,10 @@ VR_ROUNDING_PART double vr_root(double a)
     return __builtin_sqrt(a);
 #endif
 }
+
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 
 VR_ROUNDING_INLINE float vr_core_sqrt_f32(vr_rounding_mode mode, int t, float a, uint32_t word)
 {

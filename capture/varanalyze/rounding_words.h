@@ -77,10 +77,16 @@ VR_ROUNDING_INLINE uint32_t vr_stream_word(uint64_t key, uint64_t position)
     return vr_mix32((uint32_t)position * VR_WORD_STEP + (uint32_t)keys, (uint32_t)(keys >> 32));
 }
 
+/* The same in the f64 sequence, whose blocks have 2^31 positions. */
+VR_ROUNDING_PART uint64_t vr_block_keys64(uint64_t key, uint64_t position)
+{
+    return vr_mix64((key ^ VR_WORD64_KEY) + (position >> 31) * VR_BLOCK_STEP);
+}
+
 /* Words 2 position (lower half) and 2 position + 1 of the f64 sequence. */
 VR_ROUNDING_INLINE uint64_t vr_stream_word64(uint64_t key, uint64_t position)
 {
-    const uint64_t keys = vr_block_keys(key ^ VR_WORD64_KEY, position << 1);
+    const uint64_t keys = vr_block_keys64(key, position);
     const uint32_t x = (uint32_t)(position << 1) * VR_WORD_STEP + (uint32_t)keys;
     const uint32_t low = vr_mix32(x, (uint32_t)(keys >> 32)), high = vr_mix32(x + VR_WORD_STEP, (uint32_t)(keys >> 32));
     return low | (uint64_t)high << 32;

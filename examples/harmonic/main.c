@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <omp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,9 +193,11 @@ static const char *terminal_of(const char *path)
     return suffix && strcmp(suffix, ".png") == 0 ? "png size 800,500" : NULL;
 }
 
-/* The path goes to gnuplot as a string of its own, which a quote would end. */
+/* The path goes to gnuplot as a string of its own, which a quote would end. Where there is no gnuplot, nobody may be
+ * reading. */
 static bool save_plot(const progress *p, const settings *options)
 {
+    signal(SIGPIPE, SIG_IGN);
     FILE *out = popen("gnuplot", "w");
     if (!out)
         return complain("gnuplot", strerror(errno));
@@ -258,7 +261,8 @@ static bool parse_option(settings *options, int option)
         return true;
     case 'p':
         options->plot = optarg;
-        return terminal_of(optarg) || complain(optarg, "a name that ends in .svg or .png is needed");
+        return (terminal_of(optarg) && !strchr(optarg, '\n')) ||
+               complain(optarg, "a name of one line that ends in .svg or .png is needed");
     default:
         return false;
     }
@@ -311,5 +315,9 @@ int main(int argc, char **argv)
     }
     if ((options.csv && !save_csv(&p, &options)) || (options.plot && !save_plot(&p, &options)))
         return TROUBLE;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        complain("standard output", "could not be written");
+        return TROUBLE;
+    }
     return EXIT_SUCCESS;
 }

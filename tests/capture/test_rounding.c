@@ -292,6 +292,22 @@ static void test_near_ties(void **state)
     }
 }
 
+/* a b + c within a tie by little more than the last bit of what is rounded to odd on the way, and then some that it
+ * drops: an odd number must stay, and not become the tie. */
+static void test_fma_near_ties(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        const bool is_f32 = i % 2;
+        const int bits = full(is_f32);
+        const double last = is_f32 ? 0x1p-28 : 0x1p-53, x = 1 + (double)(next_random() >> 11) * 0x1p-53;
+        const double side = next_random() % 2 ? -last : last, sign = next_random() % 2 ? -1 : 1;
+        const double a = is_f32 ? (double)(float)x : x, b = (1 + side) / a;
+        const double c = sign * (1 + ldexp((double)(next_random() % 4), 1 - bits));
+        check_problem(&(problem){is_f32, VR_FMA, bits, ldexp(a, -bits), is_f32 ? (double)(float)b : b, c});
+    }
+}
+
 static void assert_same_bits(double got, double wanted)
 {
     assert_memory_equal(&got, &wanted, sizeof got);
@@ -341,7 +357,39 @@ static void test_payload(void **state)
         for (int op = 0; op < VR_OPERATIONS; op++) {
             const float y = core_f32((vr_rounding_mode)mode, (vr_operation)op, 0, x, 2, 3, 77);
             assert_memory_equal(&x, &y, sizeof x);
+            const float z = core_f32((vr_rounding_mode)mode, (vr_operation)op, 0, 2, op == VR_SQRT ? 1 : x, 3, 77);
+            if (op != VR_SQRT)
+                assert_memory_equal(&x, &z, sizeof x);
         }
+}
+
+/* The NaN of a negative number's root is the same one in all modes. */
+static void test_negative_roots(void **state)
+{
+    (void)state;
+    for (int mode = 0; mode < VR_ROUND_MODES; mode++)
+        for (int is_f32 = 0; is_f32 < 2; is_f32++)
+            for (double a = -0x1p-140; a > -1e38; a *= 0x1p20)
+                for (uint64_t word = 0; word <= 1; word++)
+                    assert_same_bits(core(is_f32, (vr_rounding_mode)mode, VR_SQRT, 0, a, 0, 0, word << 63),
+                                     core(is_f32, VR_ROUND_NEAREST, VR_SQRT, 0, a, 0, 0, 0));
+}
+
+/* Where the numbers cancel, the noise is what is left: uniform in (-1/2, 1/2), and symmetric to the last bit. */
+static void test_noise(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        const uint64_t word = next_random();
+        const uint32_t narrow = (uint32_t)(word >> 32);
+        const double first = ((double)(int32_t)vr_further_word(narrow, 1) + 0.5) * 0x1p-32;
+        const double second = ((double)(int32_t)vr_further_word(narrow, 2) + 0.5) * 0x1p-32;
+        assert_true(core(true, VR_ROUND_PB, VR_ADD, 1, 1, -1, 0, word) == (float)(first + second));
+        const double wide = core(false, VR_ROUND_PB, VR_ADD, 1, 1, -1, 0, word);
+        const double least[2] = {ldexp((double)(int64_t)(vr_mix64(word + VR_PAIR_STEP) >> 11), 1) + 1 - 0x1p53,
+                                 ldexp((double)(int64_t)(vr_mix64(word + 2 * VR_PAIR_STEP) >> 11), 1) + 1 - 0x1p53};
+        assert_true(wide == (least[0] + least[1]) * 0x1p-54);
+    }
 }
 
 static void test_names(void **state)
@@ -362,8 +410,9 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_specials),   cmocka_unit_test(test_random_operands), cmocka_unit_test(test_near_ties),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_payload),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_specials),      cmocka_unit_test(test_random_operands), cmocka_unit_test(test_near_ties),
+        cmocka_unit_test(test_not_finite),    cmocka_unit_test(test_payload),         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_fma_near_ties), cmocka_unit_test(test_negative_roots),  cmocka_unit_test(test_noise),
     };
     if (!can_run())
         return SKIPPED;

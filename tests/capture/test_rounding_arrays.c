@@ -129,6 +129,69 @@ static void test_modes(void **state)
     }
 }
 
+/* Inf, NaN with a sign and a payload, and zeros in every pair of places: bit for bit, save where both operands are NaN.
+ * Enough of each that whole vectors hold nothing else. */
+static void check_not_finite(vr_rounding_mode mode, vr_operation op, const vr_rounding_kernels *kernels)
+{
+    enum { SIDE = 10, N = 64 };
+    const double values[SIDE] = {
+        INFINITY, -INFINITY, __builtin_nan("0x1234560000000"), -__builtin_nan("0x123460000000"), 0, -0.0, 1.5, -3,
+        FLT_MAX,  -FLT_MIN};
+    static float x32[3][N], out32[N];
+    static double x64[3][N], out64[N];
+    vr_rounding_call call = {.mode = mode, .op = op, .key = 5, .n = N};
+    for (int pair = 0; pair < SIDE * SIDE; pair++) {
+        const double a = values[pair / SIDE], b = values[pair % SIDE];
+        for (int i = 0; i < N; i++) {
+            x32[0][i] = (float)(x64[0][i] = a);
+            x32[1][i] = (float)(x64[1][i] = b);
+            x32[2][i] = (float)(x64[2][i] = 2);
+        }
+        call.a = x32[0], call.b = x32[1], call.c = x32[2], call.out = out32;
+        kernels->f32(&call);
+        call.a = x64[0], call.b = x64[1], call.c = x64[2], call.out = out64;
+        kernels->f64(&call);
+        for (uint64_t i = 0; i < N; i++) {
+            const float narrow = core_f32(mode, op, 0, x32[0][i], x32[1][i], 2, vr_stream_word(5, i));
+            const double wide = core_f64(mode, op, 0, a, b, 2, vr_stream_word64(5, i));
+            const bool either = isnan(a) && isnan(b);
+            if (either ? !isnan(out32[i]) : memcmp(&narrow, &out32[i], sizeof narrow) != 0)
+                fail_msg("%s f32 op %d mode %d: %a, %a gives %a, not %a", kernels->name, op, mode, a, b,
+                         (double)out32[i], (double)narrow);
+            if (either ? !isnan(out64[i]) : memcmp(&wide, &out64[i], sizeof wide) != 0)
+                fail_msg("%s f64 op %d mode %d: %a, %a gives %a, not %a", kernels->name, op, mode, a, b, out64[i],
+                         wide);
+        }
+    }
+}
+
+static void test_not_finite(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof isas / sizeof *isas; k++)
+        for (int mode = 0; mode < VR_ROUND_MODES && vr_rounding_kernels_named(isas[k]); mode++)
+            for (int op = 0; op < VR_OPERATIONS; op++)
+                check_not_finite((vr_rounding_mode)mode, (vr_operation)op, vr_rounding_kernels_named(isas[k]));
+}
+
+/* Products whose error terms are no numbers of the type, between those of moderate size and subnormals: what vector
+ * code would make of them is wrong for one in thousands. */
+static void test_small_products(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 32; round++) {
+        for (int i = 0; i < MOST; i++) {
+            const double x = 1 + (double)(next_random() >> 11) * 0x1p-53,
+                         y = 1 + (double)(next_random() >> 11) * 0x1p-53;
+            a32[i] = (float)ldexp(x, -57);
+            b32[i] = (float)ldexp(y, -57 - round % 4);
+            a64[i] = ldexp(x, -505);
+            b64[i] = ldexp(y, -505 - round % 4);
+        }
+        check_kernels(VR_ROUND_SR, VR_MUL, 0, false, 0, MOST - 5);
+    }
+}
+
 /* Both of the functions for one element, and the general one for arrays, through the public interface. */
 static void test_public(void **state)
 {
@@ -212,7 +275,8 @@ static void test_boundaries(void **state)
     fill(true);
     static float out[MOST];
     static double wide[MOST];
-    const uint64_t starts[] = {(1ull << 32) - 1000, (1ull << 31) - 1000, UINT64_MAX - 1000, 5ull << 40, 3};
+    const uint64_t starts[] = {(1ull << 32) - 1000, (1ull << 31) - 1000, UINT64_MAX - 1000,
+                               (1ull << 63) - 1000, 5ull << 40,          3};
     for (size_t k = 0; k < sizeof starts / sizeof *starts; k++) {
         vr_stream s = {77, starts[k]}, t = s;
         vr_sr_add_f32(a32, b32, out, 100, &s);
@@ -274,7 +338,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths),         cmocka_unit_test(test_modes),    cmocka_unit_test(test_public),
         cmocka_unit_test(test_named_functions), cmocka_unit_test(test_in_place), cmocka_unit_test(test_boundaries),
-        cmocka_unit_test(test_environment),     cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_environment),     cmocka_unit_test(test_errors),   cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_small_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ static void test_streams(void **state)
     }
 }
 
-/* Neighbouring keys, substreams, the f64 sequence, and what lies 2^32 words further on. */
+/* Neighbouring keys, substreams, the f64 sequence, and what lies 2^32 words further on, or half of all positions. */
 static void test_streams_apart(void **state)
 {
     (void)state;
@@ -102,6 +102,11 @@ static void test_streams_apart(void **state)
         }
         check_uncorrelated(x, y, APART, "streams");
     }
+    for (uint64_t i = 0; i < APART; i++) {
+        x[i] = (uint32_t)vr_stream_word64(1, i);
+        y[i] = (uint32_t)vr_stream_word64(1, i + (1ull << 63));
+    }
+    check_uncorrelated(x, y, APART, "f64, far apart");
 }
 
 /* One word from each of very many streams. */

@@ -97,25 +97,40 @@ static void test_files(void **state)
     rmdir(folder);
 }
 
+static void assert_trouble(const char *command)
+{
+    const int status = system(command);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+}
+
+/* What it cannot do, it says, also where nobody reads what it writes to gnuplot. */
+static void test_cannot_write(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        assert_trouble("PATH=/nowhere " HARMONIC " -n 10 -r 1 --plot /nowhere/x.svg >/dev/null 2>&1");
+    assert_trouble(HARMONIC " -n 10 -r 1 >/dev/full 2>/dev/null");
+}
+
 static void test_refused(void **state)
 {
     (void)state;
     const char *const options[] = {
-        "-n 0",         "-n x",           "-r -1", "--mode stochastic", "--bits some",
-        "--plot x.jpg", "--precision 25", "rest",  "--mode sr,",        "--csv /nowhere/x.csv -n 10"};
+        "-n 0",           "-n x", "-r -1",      "--mode stochastic",          "--bits some",     "--plot x.jpg",
+        "--precision 25", "rest", "--mode sr,", "--csv /nowhere/x.csv -n 10", "--plot 'x\n.svg'"};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         char command[512];
         snprintf(command, sizeof command, "%s %s >/dev/null 2>&1", HARMONIC, options[i]);
-        const int status = system(command);
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+        assert_trouble(command);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nearest),  cmocka_unit_test(test_sr),    cmocka_unit_test(test_ud),
-        cmocka_unit_test(test_directed), cmocka_unit_test(test_files), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_nearest),      cmocka_unit_test(test_sr),    cmocka_unit_test(test_ud),
+        cmocka_unit_test(test_directed),     cmocka_unit_test(test_files), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_cannot_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
