@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static const char usage[] =
     "usage: varanalyze sigbits [options] RUN RUN...\n"
@@ -349,12 +350,20 @@ static vr_status open_trace(vr_trace **out, const char *name, int open)
     return status;
 }
 
+/* Whether two names are of one file. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    return strcmp(a, b) == 0 ||
+           (stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+}
+
 /* The reference, when it is a run, is none of the samples, whatever a pattern says. */
 static vr_status open_runs(vr_trace **traces, int *runs, const va_sources *sources, settings *s)
 {
     vr_status status = VR_OK;
     for (uint64_t i = 0; status == VR_OK && i < sources->count; i++)
-        if (!s->reference || strcmp(sources->names[i], s->reference) != 0) {
+        if (!s->reference || !is_same_file(sources->names[i], s->reference)) {
             status = open_trace(&traces[*runs], sources->names[i], *runs);
             *runs += status == VR_OK;
         }

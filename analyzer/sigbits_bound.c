@@ -1,18 +1,22 @@
 /* What statistics say of bits, where there are no values.
  *
- * Of runs a_1 ... a_n of N elements each, with their mean a: V = 1/n sum ||a_j - a||^2 = 1/n^2 sum_{i<j} ||a_i -
- * a_j||^2. Each ||a_i - a_j||^2 >= N (mean_i - mean_j)^2 + (sqrt(m2_i) - sqrt(m2_j))^2, the parts along the mean and
- * across it being orthogonal. So V >= N var(mean) + var(sqrt(m2)), variances over runs, divided by n. And ||a||^2 = 1/n
- * sum
- * ||a_j||^2 - V. Both together bound sigma = sqrt(V) / ||a|| from below, and the bits from above.
+ * Of runs a_1 ... a_n of N elements each, with their mean a:
+ * V = 1/n sum ||a_j - a||^2 = 1/n^2 sum_{i<j} ||a_i - a_j||^2.
+ * Each ||a_i - a_j||^2 >= N (mean_i - mean_j)^2 + (sqrt(m2_i) - sqrt(m2_j))^2, the parts along the mean and across it
+ * being orthogonal. So V >= N var(mean) + var(sqrt(m2)), variances over runs, divided by n.
+ * And ||a||^2 = 1/n sum ||a_j||^2 - V.
+ * Both together bound sigma = sqrt(V) / ||a|| from below, and the bits from above.
  */
 #include "sigbits.h"
 
 #include <math.h>
 
-/* The sums behind the statistics are in double precision, up to 512 terms one after the other: what is smaller than
- * this against the norm may be their rounding. */
-#define LEAST_SIGMA 0x1p-43
+/* The sums behind the statistics are in double precision, up to 512 terms one after the other: so much of sigma may be
+ * their rounding. */
+#define ROUNDING 0x1p-43
+
+/* Squares of smaller norms are subnormal, or nearly. */
+#define LEAST_SQUARE 0x1p-900
 
 /* Of values about the first, so that large ones which are near each other lose nothing. */
 typedef struct variance {
@@ -62,8 +66,8 @@ double va_bits_bound(const va_bits_rule *rule, const vr_trace_record *const *rec
     const double norm = kind == VA_BITS_EXACT ? count * exact * exact
                         : reference           ? reference->stats.l2 * reference->stats.l2
                                               : norms - least;
-    const double sigma = sqrt(least / norm);
-    if (!(sigma > LEAST_SIGMA && isfinite(sigma)))
+    const double sigma = sqrt(least / norm) - ROUNDING;
+    if (!(sigma > 0 && isfinite(sigma) && norms > LEAST_SQUARE))
         return NAN;
     return fmin(-log2(sigma) - rule->significant_less, rule->digits);
 }

@@ -37,12 +37,28 @@ static vr_status add_value(table *t, const char *name, double value)
     return VR_OK;
 }
 
+/* Whether commas of a line leave out a number: what is behind it would pass for the column before. */
+static bool leaves_out(const char *line)
+{
+    bool number = false, any = false;
+    for (; *line; line++) {
+        const bool comma = *line == ',' || *line == ';';
+        if (comma && !number)
+            return true;
+        any = any || comma;
+        number = comma ? false : number || !strchr(SEPARATORS, *line);
+    }
+    return any && !number;
+}
+
 /* The numbers of a line; their words are cut out of it. */
 static vr_status take_line(table *t, const char *name, char *line, size_t length)
 {
     size_t found = 0;
     if (strlen(line) != length)
         return vr_fail(VR_ERROR_FORMAT, "%s: line %llu: binary data, not numbers", name, (unsigned long long)t->line);
+    if (leaves_out(line))
+        return vr_fail(VR_ERROR_FORMAT, "%s: line %llu: no number beside a comma", name, (unsigned long long)t->line);
     for (char *word, *rest = line; (word = strsep(&rest, SEPARATORS));) {
         char *end;
         if (!*word)

@@ -1,5 +1,6 @@
 #include "sigbits_element.h"
 
+#include <float.h>
 #include <formats/fail.h>
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
@@ -55,7 +56,7 @@ vr_status va_bits_rule_make(va_bits_rule *out, const va_bits_options *options, i
     const double deviation = 0.5 * log2((n - 1) / gsl_cdf_chisq_Pinv((1 - c) / 2, n - 1));
     *out = (va_bits_rule){
         .options = *options,
-        .samples = samples,
+        .samples = halves_samples(options->reference) ? 2 * n : samples,
         .errors = n,
         .digits = digits,
         .significant_less = deviation + log2(gsl_cdf_ugaussian_Qinv((1 - p) / 2)),
@@ -163,11 +164,14 @@ static twofold add(twofold a, double b)
     return (twofold){sum, low - (sum - high)};
 }
 
-/* a / b: exactly where that is a double; else its second part need not be. */
+/* An error, a / b. Of its second part, what is so small against 1 or the first one comes from the rounding of the mean
+ * (4/3, say) and would put errors that are a power of two, or whole, beside it. */
 static twofold divide(twofold a, twofold b)
 {
     const double high = a.high / b.high;
-    return (twofold){high, (fma(-high, b.high, a.high) + (a.low - high * b.low)) / b.high};
+    const double low = (fma(-high, b.high, a.high) + (a.low - high * b.low)) / b.high;
+    const double sum = high + low, rest = low - (sum - high);
+    return (twofold){sum, fabs(rest) < 0x1p-98 * fmax(fabs(sum), 1) ? 0 : rest};
 }
 
 /* What of a number of 0 and more lies behind the point. */
@@ -175,6 +179,12 @@ static double fraction_of(twofold z)
 {
     const double fraction = z.high - floor(z.high) + z.low;
     return fraction - floor(fraction); /* the parts may stand for a whole number that neither of them is */
+}
+
+/* Z_i - Z_0, times a power of two; of its parts, since their difference may overflow. */
+static double from_first(const twofold *z, int i, double unit)
+{
+    return (z[i].high * unit - z[0].high * unit) + (z[i].low * unit - z[0].low * unit);
 }
 
 /* Z is kept in two doubles each: where all samples are far from their references, but by nearly as much (a mean that
@@ -201,11 +211,11 @@ static void sum_up(errors *out, const twofold *z, int n)
     double sum = 0, squares = 0;
     for (int i = 0; i < n; i++) {
         total = add(add(total, z[i].high * unit), z[i].low * unit);
-        sum += ((z[i].high - z[0].high) + (z[i].low - z[0].low)) * unit;
+        sum += from_first(z, i, unit);
     }
     const double shift = sum / n;
     for (int i = 0; i < n; i++) {
-        const double d = ((z[i].high - z[0].high) + (z[i].low - z[0].low)) * unit - shift;
+        const double d = from_first(z, i, unit) - shift;
         squares += d * d;
     }
     out->deviation = out->constant ? 0 : sqrt(squares / n) / unit;
@@ -307,6 +317,8 @@ static unsigned errors_of(twofold *z, const va_bits_rule *rule, const double *x,
         fine = against_others(z, rule, x, stride);
     else {
         const double scale = common_scale(x, stride, rule->samples, one ? y : 0);
+        if (one && y != 0 && fabs(y * scale) < DBL_MIN)
+            return VA_BITS_ZERO_REFERENCE; /* a sample is 2^1700 times as large */
         const twofold middle = one ? (twofold){y * scale, 0} : mean_of(x, stride, rule->samples, scale);
         fine = against_one(z, rule, x, stride, middle, scale);
     }
@@ -377,20 +389,33 @@ static void take_moments(const moments *m, const va_bits_rule *rule, const doubl
         }
 }
 
-/* The largest fractional part of the errors of an element, over `unit`. */
+#define NEAR 0x1p-30 /* of limits, on whose side a number may be by rounding */
+
+/* Whether a part of an error, below 1, is next to a power of two, which limits the bits it leaves. */
+static bool is_near_limit(double z)
+{
+    int exponent;
+    const double fraction = frexp(z, &exponent);
+    return z > 0 && (fraction < 0.5 + NEAR || fraction > 1 - NEAR);
+}
+
+/* The largest fractional part of the errors of an element, over `unit`; NaN where one is so near a whole number that
+ * rounding may have put it on the other side. */
 static double largest_fraction(const double *x, size_t stride, int n, double reference, double unit)
 {
     double largest = 0;
     for (int i = 0; i < n; i++) {
         const double size = fabs(x[(size_t)i * stride] - reference) / unit, fraction = size - floor(size);
+        if (fraction != 0 && (fraction < NEAR || fraction > 1 - NEAR))
+            return NAN;
         largest = fraction > largest ? fraction : largest;
     }
     return largest;
 }
 
 /* The figures of element j, whose samples begin at x, from its moments; false where these are not good enough:
- * something is not finite, a square may have left the range, there is no spread, or the reference is small against the
- * errors, so that its own rounding would show. */
+ * something is not finite, a square may have left the range, there is no spread, the reference is small against the
+ * errors, so that its own rounding would show, or an error is so near a limit that this decides on which side. */
 static bool from_moments(va_bits *out, const va_bits_rule *rule, const moments *m, const double *x, size_t stride,
                          const double *y, size_t j)
 {
@@ -407,6 +432,8 @@ static bool from_moments(va_bits *out, const va_bits_rule *rule, const moments *
         .largest = m->largest[j] / unit,
     };
     z.fraction = z.largest < 1 ? z.largest : largest_fraction(x, stride, rule->samples, reference, unit);
+    if (isnan(z.fraction) || (mean && is_near_limit(z.fraction)))
+        return false;
     take_errors(out, rule, &z);
     return true;
 }

@@ -38,7 +38,7 @@ typedef struct va_bits_options {
 /* What depends on the number of samples and the type only. */
 typedef struct va_bits_rule {
     va_bits_options options;
-    int samples;              /* that an element has */
+    int samples;              /* of an element that count: of pairs and halves an even number */
     int errors;               /* of these Z has: half as many for pairs and halves */
     int digits;               /* m */
     double significant_less;  /* CNH: 0.5 log2((errors-1)/chi2) + log2(F^-1((p+1)/2)) */

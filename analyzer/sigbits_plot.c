@@ -116,7 +116,7 @@ static void write_row(FILE *out, const va_bits_series *series, step_range steps,
             least = fmin(least, series->points[at].bits);
         write_number(out, least);
     }
-    fputs(columns == 1 ? " NaN\n" : "\n", out); /* gnuplot draws no image of one column or row */
+    fputs(columns == 1 ? " NaN\n" : "\n", out); /* two columns at least, see write_pixels */
 }
 
 #define PALETTE "set palette defined (0 '#440154', 1 '#3b528b', 2 '#21918c', 3 '#5ec962', 4 '#fde725')\n"
@@ -210,6 +210,16 @@ static void write_map_title(FILE *out, const va_bits_map *map)
     free(title);
 }
 
+/* An image of gnuplot's has at least two rows and columns; what is added to them lies outside of the ranges. */
+static void write_pixels(FILE *out, const float *pixels, int64_t rows, int64_t columns)
+{
+    for (int64_t i = 0; i < rows || i < 2; i++) {
+        for (int64_t j = 0; j < columns || j < 2; j++)
+            write_number(out, i < rows && j < columns ? (double)pixels[i * columns + j] : (double)NAN);
+        fputc('\n', out);
+    }
+}
+
 static vr_status write_map(FILE *out, const va_sigbits *all, const layout *l)
 {
     const int64_t rows = divide_up(l->rows, l->shrink), columns = divide_up(l->columns, l->shrink);
@@ -222,13 +232,7 @@ static vr_status write_map(FILE *out, const va_sigbits *all, const layout *l)
             all->options.general ? "general method" : "CNH", (double)columns - 0.5, (double)rows - 0.5);
     fprintf(out, "set cbrange [*:*]\n%s$map << END\n",
             columns <= 8 * rows && rows <= 8 * columns ? "set size ratio -1\n" : "");
-    for (int64_t i = 0; i < rows * columns; i++) {
-        write_number(out, (double)pixels[i]);
-        if ((i + 1) % columns == 0)
-            fputs(columns == 1 ? " NaN\n" : "\n", out);
-    }
-    for (int64_t i = 0; rows == 1 && i <= columns; i++)
-        fputs(i < columns ? " NaN" : columns == 1 ? " NaN\n" : "\n", out);
+    write_pixels(out, pixels, rows, columns);
     fputs("END\nplot $map matrix with image\n", out);
     free(pixels);
     return VR_OK;

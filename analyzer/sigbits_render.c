@@ -295,9 +295,9 @@ static json_t *worst_json(const va_worst *w)
     json_t *values = json_array();
     for (int i = 0; i < w->count; i++)
         json_array_append_new(values, json_real(w->values[i]));
-    json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:o, s:o}", "phase", vr_phase_name(w->site->phase),
+    json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "phase", vr_phase_name(w->site->phase),
                              "layer", w->site->layer, "name", w->site->name, "dtype", vr_dtype_name(w->site->dtype),
-                             "step", (json_int_t)w->step, "epoch", (int)w->epoch, "index", (json_int_t)w->index,
+                             "step", (json_int_t)w->step, "epoch", (json_int_t)w->epoch, "index", (json_int_t)w->index,
                              "values", values, "reference", va_json_number(w->reference));
     json_object_set_new(item, "significant", va_json_number(w->bits.significant));
     json_object_set_new(item, "contributing", va_json_number(w->bits.contributing));

@@ -198,19 +198,18 @@ static vr_status measure(va_bits_walk *w, va_bits_part *part, va_samples *sample
     return status == VR_OK ? va_samples_measure(samples, &w->rule, &sink) : status;
 }
 
-/* No values: a bound, or nothing. */
+/* No values: a bound, or nothing. By their digests `had` runs count, whatever else they hold. */
 static vr_status take_bound(va_bits_walk *w, va_bits_part *part, const vr_trace_record *const *records,
-                            const va_samples *samples, bool *few)
+                            const va_samples *samples, int had, bool *few)
 {
     double bound = NAN;
-    const int had = w->chosen;
     if (choose_statistics(w, records)) {
         const vr_status status = make_rule(w, samples->site);
         if (status != VR_OK)
             return status;
         bound = va_bits_bound(&w->rule, w->chosen_records, samples->reference_record, samples->exact);
     }
-    w->chosen = isnan(bound) ? had : w->chosen; /* by their digests they all count */
+    w->chosen = isnan(bound) ? had : w->chosen;
     part->bounded += !isnan(bound);
     part->unknown += isnan(bound);
     part->bound = fmin(part->bound, bound);
@@ -237,19 +236,23 @@ static vr_status take_floats(va_bits_walk *w, va_bits_part *part, uint32_t entit
 {
     const int had = w->chosen;
     const va_tally before = part->tally;
-    const bool map = wants_map(w, &w->all->entities[entity]);
+    const bool map = wants_map(w, &w->all->entities[entity]), equal = all_equal(w, samples->reference_record);
     bool few = false, unjudged = false;
     vr_status status = make_rule(w, samples->site);
     if (status != VR_OK)
         return status;
-    if (all_equal(w, samples->reference_record) && !map)
+    if (equal && !map)
         status = take_equal(w, part, samples->site);
     else if (choose_scalar(w, samples))
         status = measure(w, part, samples, map);
     else if (choose_values(w, records, samples))
         status = measure(w, part, samples, map && samples->kind == VA_SAMPLES_ALL);
-    else {
-        status = take_bound(w, part, records, samples, &few);
+    else if (equal) {
+        use_majority(w, records);
+        choose(w, records);
+        status = take_equal(w, part, samples->site);
+    } else {
+        status = take_bound(w, part, records, samples, had, &few);
         unjudged = !few;
     }
     part->fewest_runs = !part->fewest_runs || w->chosen < part->fewest_runs ? w->chosen : part->fewest_runs;

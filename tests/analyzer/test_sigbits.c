@@ -318,12 +318,34 @@ static void test_tight_bound(void **state)
     done(&r);
 }
 
+static void barely_shifted(vr_run *run, int side)
+{
+    double values[4];
+    for (int i = 0; i < 4; i++)
+        values[i] = 8 + side * 0x1p-38;
+    vr_run_step(run, 0);
+    vr_record(run, VR_FORWARD, "a", "out", VR_TENSOR(VR_F64, values, 4), NULL);
+}
+
+/* sigma = 2^-39 / 8, half of which may be the rounding of statistics; the same brackets. */
+static void test_rounding_of_statistics(void **state)
+{
+    (void)state;
+    runs r = tell("stats", barely_shifted, 2);
+    va_sigbits *all = analyse(&r, NULL);
+    assert_true(fabs(row_of(all, "a", 0)->bound - (43 - 5.96674)) < 1e-4);
+    va_sigbits_free(all);
+    done(&r);
+}
+
 static void test_hashes(void **state)
 {
     (void)state;
     runs r = tell("hash", one_step, 3);
     va_sigbits *all = analyse(&r, NULL);
     assert_int_equal(row_of(all, "a", 0)->unknown, 1);
+    assert_int_equal(row_of(all, "a", 0)->incomplete, 0);
+    assert_int_equal(row_of(all, "a", 0)->fewest_runs, 3);
     va_sigbits_free(all);
     done(&r);
     r = (runs){.count = 3};
@@ -351,6 +373,10 @@ static void with_gaps(vr_run *run, int side)
         vr_record(run, VR_FORWARD, "shape", "out", VR_TENSOR(VR_F32, none, 4), NULL);
     else
         record(run, "shape", side, 1);
+    if (side < 2)
+        record(run, "tie", side, 1);
+    else
+        vr_record(run, VR_FORWARD, "tie", "out", VR_TENSOR(VR_F32, none, 4), NULL);
 }
 
 static void test_gaps(void **state)
@@ -363,14 +389,16 @@ static void test_gaps(void **state)
     assert_int_equal(row_of(all, "gap", 0)->fewest_runs, 3);
     assert_int_equal(row_of(all, "shape", 0)->most_runs, 3);
     assert_int_equal(row_of(all, "shape", 0)->counts.elements, SIZE);
+    assert_int_equal(row_of(all, "tie", 0)->counts.elements, SIZE);
+    assert_int_equal(row_of(all, "tie", 0)->fewest_runs, 2);
     assert_int_equal(all->lonely, 1);
-    assert_int_equal(all->tensors, 3);
+    assert_int_equal(all->tensors, 4);
     va_sigbits_free(all);
 
     va_sigbits_options options = VA_SIGBITS_OPTIONS_INIT;
     options.bits.reference = VA_BITS_PAIRS; /* of the pair 2, 3 one is missing: too few are left */
     all = analyse(&r, &options);
-    assert_int_equal(all->lonely, 3);
+    assert_int_equal(all->lonely, 4);
     assert_int_equal(row_of(all, "a", 0)->fewest_runs, 4);
     va_sigbits_free(all);
     done(&r);
@@ -518,11 +546,14 @@ static void test_many_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),       cmocka_unit_test(test_layers),       cmocka_unit_test(test_selection),
-        cmocka_unit_test(test_sample),      cmocka_unit_test(test_large_sample), cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_tight_bound), cmocka_unit_test(test_hashes),       cmocka_unit_test(test_gaps),
-        cmocka_unit_test(test_references),  cmocka_unit_test(test_too_few_runs), cmocka_unit_test(test_at_least),
-        cmocka_unit_test(test_odd_values),  cmocka_unit_test(test_map),          cmocka_unit_test(test_many_runs),
+        cmocka_unit_test(test_steps),        cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_selection),    cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_large_sample), cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_tight_bound),  cmocka_unit_test(test_rounding_of_statistics),
+        cmocka_unit_test(test_hashes),       cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_references),   cmocka_unit_test(test_too_few_runs),
+        cmocka_unit_test(test_at_least),     cmocka_unit_test(test_odd_values),
+        cmocka_unit_test(test_map),          cmocka_unit_test(test_many_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,10 +105,34 @@ static void fails_with_bytes(const char *name, const void *bytes, size_t size, c
     open_fails(path, VR_ERROR_FORMAT, words);
 }
 
+/* What records of level full hold: `expected`, or zeros for NULL. */
+static void assert_values(const char *path, const float *expected)
+{
+    static const float zeros[600];
+    vr_trace *trace;
+    vr_trace_record record;
+    float read[600];
+    uint64_t full = 0;
+    assert_int_equal(vr_trace_open(&trace, path), VR_OK);
+    for (uint64_t i = 0; i < vr_trace_get_info(trace)->record_count; i++) {
+        assert_int_equal(vr_trace_read_records(trace, i, 1, &record), VR_OK);
+        if (record.level != VR_LEVEL_FULL)
+            continue;
+        full++;
+        assert_int_equal(vr_trace_read_values(trace, &record, 0, 600, read), VR_OK);
+        assert_memory_equal(read, expected ? expected : zeros, sizeof read);
+        assert_int_equal(vr_trace_read_values(trace, &record, 300, 2, read), VR_OK);
+        assert_memory_equal(read, (expected ? expected : zeros) + 300, 2 * sizeof *read);
+    }
+    assert_int_equal(full, 3);
+    vr_trace_close(trace);
+}
+
 static void test_good_trace_reads(void **state)
 {
     (void)state;
     assert_int_equal(read_everything(scratch_path("good.h5")), VR_OK);
+    assert_values(scratch_path("good.h5"), values);
 }
 
 static void test_missing_file(void **state)
@@ -219,7 +243,7 @@ static hid_t space_of_kind(int kind, hsize_t rows)
     }
 }
 
-/* Puts something else in a dataset's place. */
+/* Puts something else in a dataset's place; of no kind (KINDS), the same, but nothing is stored. */
 static void replace(const char *path, const char *name, int kind)
 {
     const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), old = H5Dopen2(file, name, H5P_DEFAULT);
@@ -291,6 +315,42 @@ static void test_compressed_datasets_read(void **state)
     }
     H5Fclose(file);
     assert_int_equal(read_everything(path), VR_OK);
+    assert_values(path, values);
+}
+
+/* As h5jam leaves it. Behind a user block the library knows a place even for data that is not stored. */
+static void test_user_block(void **state)
+{
+    (void)state;
+    const char *path = scratch_path("block.h5");
+    size_t size;
+    uint8_t *good = load_file(scratch_path("good.h5"), &size), *bytes = calloc(1, size + 512);
+    assert_non_null(bytes);
+    memcpy(bytes + 512, good, size);
+    save_file(path, bytes, size + 512);
+    free(bytes);
+    free(good);
+    assert_values(path, values);
+    replace(path, "payload", KINDS);
+    assert_values(path, NULL);
+}
+
+static void test_payload_in_another_file(void **state)
+{
+    (void)state;
+    const char *path = copy_good();
+    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), old = H5Dopen2(file, "payload", H5P_DEFAULT);
+    const hid_t space = H5Dget_space(old), plist = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(plist, scratch_path("good.h5"), 0, H5F_UNLIMITED);
+    H5Dclose(old);
+    H5Ldelete(file, "payload", H5P_DEFAULT);
+    const hid_t made = H5Dcreate2(file, "payload", H5T_NATIVE_UINT8, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+    assert_true(made >= 0);
+    H5Dclose(made);
+    H5Pclose(plist);
+    H5Sclose(space);
+    H5Fclose(file);
+    open_fails(path, VR_ERROR_FORMAT, "payload");
 }
 
 /* Bytes `at` to `at + size` of row `row` of a dataset become `bytes`. */
@@ -476,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_each_dataset_replaced),
         cmocka_unit_test(test_names_of_variable_length),
         cmocka_unit_test(test_compressed_datasets_read),
+        cmocka_unit_test(test_user_block),
+        cmocka_unit_test(test_payload_in_another_file),
         cmocka_unit_test(test_malformed_sites),
         cmocka_unit_test(test_input_that_names_nothing),
         cmocka_unit_test(test_names_that_are_no_text),
