@@ -112,6 +112,8 @@ static void print_run(FILE *out, const json_t *run)
     print_string(out, "replica", json_object_get(run, "replica"));
     print_string(out, "kernels", json_object_get(run, "kernels"));
     print_string(out, "rounding", json_object_get(run, "rounding"));
+    print_string(out, "precision", json_object_get(run, "rounding_precision"));
+    print_string(out, "bits", json_object_get(run, "rounding_bits"));
     print_string(out, "perturb", json_object_get(run, "perturb"));
     print_string(out, "threads", json_object_get(run, "threads"));
     print_map(out, "notes", json_object_get(run, "notes"));

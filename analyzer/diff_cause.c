@@ -134,6 +134,8 @@ static void print_name(FILE *out, const char *path)
                  {"libraries.libc", "libc"},
                  {"kernels", "the kernel mode"},
                  {"rounding", "the rounding mode"},
+                 {"rounding_precision", "the precision of rounding"},
+                 {"rounding_bits", "the source of rounding's random bits"},
                  {"perturb", "the perturbation"},
                  {"threads", "the number of threads"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
