@@ -100,7 +100,7 @@ static void add_blocks(const columns *of, const real *parts, int64_t c, int64_t 
         const int64_t terms = block_terms(of, i, &first);
         if (terms && !parts)
             sum_block(of, part, first, terms, c, n);
-        if (of->pieces == 1 && terms) {
+        if (of->w->order != VR_ORDER_THREADS) { /* one piece, no block of which is empty */
             add_or_begin(of, &begun, total, parts ? parts + i * of->n + c : part, first, c, n);
             continue;
         }

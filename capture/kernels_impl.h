@@ -98,6 +98,9 @@ void NAME(vr_map)(const way *w, vr_operation op, real *out, const real *a, const
 /* Adds to what other threads add to as well. */
 void NAME(vr_add_atomic)(const way *w, real *to, real term, uint64_t position);
 
+/* Whether sums of n terms can have the way's order: a random one, of 2^32 or more, is refused. */
+vr_status NAME(vr_check_order)(const way *w, int64_t n);
+
 /* A random order of 0 .. n - 1, the caller's to free; number: of the row it is for. */
 vr_status NAME(vr_order_make)(uint32_t **out, const way *w, uint64_t number, int64_t n);
 

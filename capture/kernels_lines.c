@@ -94,9 +94,10 @@ static real add_blocks(const lines *of, const real *blocks, int64_t row)
         else if (end > first)
             piece = NAME(vr_add_at)(of->w, piece, blocks[i], word);
         if ((i + 1) % of->blocks == 0) {
-            const int64_t start = piece_start(of->n, of->pieces, i / of->blocks);
-            const uint64_t at = position_of(of, row, start);
-            total = i < of->blocks ? piece : NAME(vr_add_at)(of->w, total, piece, spare_words(at, of->n - start));
+            const int64_t start = piece_start(of->n, of->pieces, i / of->blocks),
+                          next = piece_start(of->n, of->pieces, i / of->blocks + 1);
+            const uint64_t at = spare_words(position_of(of, row, start), next - start);
+            total = i < of->blocks ? piece : NAME(vr_add_at)(of->w, total, piece, at);
         }
     }
     return without_payload(total);
@@ -230,8 +231,11 @@ static void gather(real *out, const real *from, const uint32_t *order, int64_t n
 static vr_status sum_shuffled(const lines *of, real *out, int threads)
 {
     const size_t bytes = (size_t)(of->rows * of->n) * sizeof(real);
+    vr_status status = NAME(vr_check_order)(of->w, of->n);
+    if (status != VR_OK)
+        return status;
     real *a = malloc(bytes), *b = of->b ? malloc(bytes) : NULL;
-    vr_status status = a && (b || !of->b) ? VR_OK : no_memory();
+    status = a && (b || !of->b) ? VR_OK : no_memory();
     for (int64_t row = 0; status == VR_OK && row < of->rows; row++) {
         uint32_t *order;
         status = NAME(vr_order_make)(&order, of->w, (uint64_t)row, of->n);

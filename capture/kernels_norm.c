@@ -48,10 +48,13 @@ static void by_one(steps *s, vr_operation op, real *out, const real *a, real b, 
     apply(s, op, out, a, &b, 0, 0, 1, n);
 }
 
-static steps begin(vr_math *math, int64_t elements)
+/* `status`: of the sizes; becomes that of the order of sums of so many terms as well. */
+static steps begin(vr_math *math, vr_status *status, int64_t sums, int64_t terms)
 {
     steps s = {.call = NAME(vr_way_begin)(math)};
-    s.threads = team(&s.call, (uint64_t)elements * sizeof(real));
+    if (*status == VR_OK)
+        *status = NAME(vr_check_order)(&s.call, sums ? terms : 0);
+    s.threads = *status == VR_OK ? team(&s.call, (uint64_t)(sums * terms) * sizeof(real)) : 1;
     return s;
 }
 
@@ -123,7 +126,7 @@ vr_status NAME(vr_batchnorm_forward)(vr_math *math, real *out, real *mean, real 
                                      const vr_batchnorm *shape)
 {
     vr_status status = check(shape);
-    steps s = begin(math, status == VR_OK ? shape->rows * shape->channels : 0);
+    steps s = begin(math, &status, shape->channels, shape->rows);
     real *room = status == VR_OK ? malloc((2 * (size_t)shape->channels + 1) * sizeof *room) : NULL;
     if (status == VR_OK && !room)
         status = vr_fail(VR_ERROR_MEMORY, "batchnorm: no memory for %lld channels", (long long)shape->channels);
@@ -149,7 +152,7 @@ vr_status NAME(vr_batchnorm_infer)(vr_math *math, real *out, const real *x, cons
                                    const real *mean, const real *variance, const vr_batchnorm *shape)
 {
     vr_status status = check(shape);
-    steps s = begin(math, status == VR_OK ? shape->rows * shape->channels : 0);
+    steps s = begin(math, &status, shape->rows, shape->channels);
     real *inverse = status == VR_OK ? malloc(((size_t)shape->channels + 1) * sizeof *inverse) : NULL;
     if (status == VR_OK && !inverse)
         status = vr_fail(VR_ERROR_MEMORY, "batchnorm: no memory for %lld channels", (long long)shape->channels);
@@ -210,7 +213,7 @@ vr_status NAME(vr_batchnorm_backward)(vr_math *math, real *dx, real *dgamma, rea
                                       const vr_batchnorm *shape)
 {
     vr_status status = check(shape);
-    steps s = begin(math, status == VR_OK ? shape->rows * shape->channels : 0);
+    steps s = begin(math, &status, shape->channels, shape->rows);
     real *room = status == VR_OK ? malloc((3 * (size_t)shape->channels + 1) * sizeof *room) : NULL;
     if (status == VR_OK && !room)
         status = vr_fail(VR_ERROR_MEMORY, "batchnorm: no memory for %lld channels", (long long)shape->channels);
@@ -231,8 +234,9 @@ vr_status NAME(vr_batchnorm_backward)(vr_math *math, real *dx, real *dgamma, rea
     return status;
 }
 
-/* exp(x) for x <= 0 or NaN, as high + low, high being off by less than 1 ulp where it is normal. With k = round(x /
- * ln 2), r = x - k ln 2, |r| <= 0.347: 2^k (1 + r + r^2 (1/2 + ... + r^11 / 13!)), the rest of the series below 2^-57.
+/* exp(x) as high + low, high being off by less than 1 ulp where it is normal. x is not above 0 but by Monte Carlo
+ * arithmetic's noise, which knows no bounds at low precision. With k = round(x / ln 2), r = x - k ln 2, |r| <= 0.347:
+ * 2^k (1 + r + r^2 (1/2 + ... + r^11 / 13!)), the rest of the series below 2^-57.
  */
 static void exponential(double *high, double *low, double x)
 {
@@ -247,8 +251,8 @@ static void exponential(double *high, double *low, double x)
                                      0x1.27e4fb7789f5cp-22,
                                      0x1.ae64567f544e4p-26,
                                      0x1.1eed8eff8d898p-29,
-                                     0x1.6124613a86d09p-33}; /* 1 / 2! .. 1 / 13! */
-    const double within = x < -800 ? -800 : x;               /* 0 as well; NaN stays */
+                                     0x1.6124613a86d09p-33};   /* 1 / 2! .. 1 / 13! */
+    const double within = x < -800 ? -800 : x > 800 ? 800 : x; /* 0, infinite as well; NaN stays */
     const double k = (within * 0x1.71547652b82fep0 + 0x1.8p52) - 0x1.8p52;
     const double upper = within - k * 0x1.62e42feep-1, lower = k * 0x1.a39ef35793c76p-33, r = upper - lower;
     double series = inverse[11];
@@ -265,7 +269,9 @@ static real rounded_exponential(const way *w, real x, uint64_t position)
     double high, low;
     exponential(&high, &low, (double)x);
     const real nearest = (real)high;
-    return w->rounded ? NAME(vr_add_at)(w, nearest, (real)((high - (double)nearest) + low), position) : nearest;
+    if (!w->rounded || isinf(nearest))
+        return nearest;
+    return NAME(vr_add_at)(w, nearest, (real)((high - (double)nearest) + low), position);
 }
 
 /* out = exp(x - max(x)) of a row. */
@@ -294,7 +300,7 @@ static vr_status allocate_sums(real **out, int64_t rows)
 vr_status NAME(vr_softmax)(vr_math *math, real *out, const real *x, int64_t rows, int64_t n)
 {
     vr_status status = check_rows(rows, n);
-    steps s = begin(math, status == VR_OK ? rows * n : 0);
+    steps s = begin(math, &status, rows, n);
     if (status != VR_OK || rows == 0 || n == 0)
         return status;
     real *sums;
@@ -321,7 +327,7 @@ vr_status NAME(vr_softmax)(vr_math *math, real *out, const real *x, int64_t rows
 vr_status NAME(vr_softmax_backward)(vr_math *math, real *dx, const real *dout, const real *out, int64_t rows, int64_t n)
 {
     vr_status status = check_rows(rows, n);
-    steps s = begin(math, status == VR_OK ? rows * n : 0);
+    steps s = begin(math, &status, rows, n);
     if (status != VR_OK || rows == 0 || n == 0)
         return status;
     real *sums;

@@ -485,6 +485,7 @@ vr_status NAME(vr_product)(const way *w, const product *given)
         return VR_OK;
     if (of.k == 0) {
         begin_sums(&of);
+        end_sums(&of, 1);
         return VR_OK;
     }
     const double products = (double)of.m * (double)of.n * (double)of.k;

@@ -44,7 +44,7 @@ INLINE void fill_words(bits_t *words, uint64_t key, uint64_t position, uint64_t 
         for (int j = 0; j < n; j++)
             words[j] = vr_stream_word(key, position + lane * (uint64_t)j);
 #else
-    const uint64_t keys = vr_block_keys(key ^ VR_WORD64_KEY, position << 1);
+    const uint64_t keys = vr_block_keys64(key, position);
     const uint32_t first = (uint32_t)(position << 1) * VR_WORD_STEP + (uint32_t)keys;
     if (are_near(position, lane, n))
         for (int j = 0; j < n; j++) {

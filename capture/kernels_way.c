@@ -146,12 +146,20 @@ void NAME(vr_add_atomic)(const way *w, real *to, real term, uint64_t position)
     } while (!__atomic_compare_exchange_n(bits, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
+vr_status NAME(vr_check_order)(const way *w, int64_t n)
+{
+    if (w->order == VR_ORDER_SHUFFLED && n > UINT32_MAX)
+        return vr_fail(VR_ERROR_SHAPE, "kernels: a sum of %lld terms is too long for a random order (2^32 - 1)",
+                       (long long)n);
+    return VR_OK;
+}
+
 vr_status NAME(vr_order_make)(uint32_t **out, const way *w, uint64_t number, int64_t n)
 {
     *out = NULL;
-    if (n > UINT32_MAX)
-        return vr_fail(VR_ERROR_SHAPE, "kernels: a sum of %lld terms is too long for a random order (2^32 - 1)",
-                       (long long)n);
+    const vr_status status = NAME(vr_check_order)(w, n);
+    if (status != VR_OK)
+        return status;
     *out = malloc(((size_t)n + !n) * sizeof **out);
     if (!*out)
         return vr_fail(VR_ERROR_MEMORY, "kernels: no memory for a random order of %lld terms", (long long)n);

@@ -10,8 +10,8 @@
  *
  *     fixed     the same bits for any number of threads and any instruction set. Terms are added in order in blocks,
  *               the blocks' sums in order: see "Blocks"
- *     threads   cut into as many pieces as omp_get_max_threads() says, each added as by `fixed`, the pieces in order.
- *               Repeats for the same number of threads
+ *     threads   cut into as many pieces as omp_get_max_threads() says, as even as can be, longer ones first; each added
+ *               as by `fixed`, after the first term the pieces in order. Repeats for the same number of threads
  *     atomic    short pieces, dealt out to the threads, which add each to the output by atomic additions when it is
  *               done, as the fast kernels of GPUs do: with two threads or more, runs differ. It begins with 0 where
  *               there is no first term
@@ -32,8 +32,8 @@
  * Exact. "Rounded once" is to nearest, or as the rounding mode says: up, down and zero give the bound of the exact
  * value, sr its two neighbours with the right probabilities (up to 2^-23 f32, 2^-52 f64), ud the nearest moved by one
  * ulp; of rr, pb and mca, rr. NaN where a term is NaN or infinities of both signs meet, else infinity where a term is.
- * Sums that are 0 are +0. Intermediate overflow cannot happen. A kernel of several steps rounds each sum once; its
- * other steps are single operations, rounded one by one as written below.
+ * Sums that are 0 are +0 (ud: the least number of either sign). Intermediate overflow cannot happen. A kernel of
+ * several steps rounds each sum once; its other steps are single operations, rounded one by one as written below.
  *
  * Rounding. With another mode than nearest, or a precision, every multiplication and addition above (`exact`: the last
  * rounding) and every other operation named below is rounded so. A random bit is a function of key, number of the call,
@@ -41,12 +41,13 @@
  * give the same bits for any number of threads. `exact` with operands: a function of key and nearest value. What
  * depends on threads in `threads` and `atomic` is the order of additions.
  *
- * Threads: OpenMP, where there is enough to do, never in a forked child (as everywhere in the library).
+ * Threads: OpenMP, where there is enough to do, never within a parallel region or in a forked child (as everywhere in
+ * the library); the number of pieces of `threads` is the same there.
  *
- * Failures: VR_ERROR_SHAPE (a negative size, or one that overflows) and VR_ERROR_ARGUMENT, before anything is written;
- * VR_ERROR_MEMORY, after which outputs are of no use. `threads` takes room for the outputs of matmul and conv as many
- * times as there are threads, `exact` for two doubles each, `shuffled` of sum, dot and softmax for a copy of the
- * inputs.
+ * Failures: VR_ERROR_SHAPE (a negative size, or one that overflows; 2^32 terms or more of a sum that is `shuffled`,
+ * 2^32 indices or more) and VR_ERROR_ARGUMENT, before anything is written; VR_ERROR_MEMORY, after which outputs are of
+ * no use. `threads` takes room for the outputs of matmul and conv as many times as there are threads, `exact` for two
+ * doubles each, `shuffled` of sum, dot and softmax for a copy of the inputs.
  */
 #ifndef VARANALYZE_KERNELS_H
 #define VARANALYZE_KERNELS_H

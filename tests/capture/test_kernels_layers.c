@@ -253,6 +253,28 @@ static void test_exponential(void **state)
     mpfr_clear(exact);
 }
 
+/* exp itself is rounded stochastically, not its nearest number: of f32, whose exp is known to twice the precision. The
+ * sum is 1 but for a chance of 2^-20. */
+static void test_exponential_is_unbiased(void **state)
+{
+    (void)state;
+    const int calls = 4000;
+    vr_math math = {.rounding = {.mode = VR_ROUND_SR, .key = 5}};
+    for (int d = -30; d >= -33 && sizeof(real) == 4; d--) {
+        const real pair[] = {0, (real)d};
+        const long double exact = expl(d);
+        const real lower = (real)exact > exact ? (real)nextafterf((float)exact, 0) : (real)exact;
+        const double share = (double)((exact - lower) / (nextafterf((float)lower, 1) - lower));
+        int up = 0;
+        for (int i = 0; i < calls; i++) {
+            real out[2];
+            assert_int_equal(NAME(vr_softmax)(&math, out, pair, 1, 2), VR_OK);
+            up += out[1] > lower;
+        }
+        assert_near((real)up, share * calls, 5 * sqrt(calls * share * (1 - share)), "share", d);
+    }
+}
+
 static void test_softmax_special(void **state)
 {
     (void)state;
@@ -269,6 +291,22 @@ static void test_softmax_special(void **state)
         assert_same_bits(out[i / 3][i % 3], wanted[i / 3][i % 3], "softmax", i);
 }
 
+/* Noise of few bits makes some differences so large that their exponentials overflow: infinity, next to which the rest
+ * of a row is 0, not NaN as well. */
+static void test_softmax_overflow(void **state)
+{
+    (void)state;
+    vr_math math = {.rounding = {.mode = VR_ROUND_MCA, .precision = 1, .key = 6}};
+    const real most = sizeof(real) == 4 ? 200 : 1500, pair[] = {most, most};
+    int zeros = 0;
+    for (int i = 0; i < 2000; i++) {
+        real out[2];
+        assert_int_equal(NAME(vr_softmax)(&math, out, pair, 1, 2), VR_OK);
+        zeros += isnan(out[0]) && out[1] == 0;
+    }
+    assert_in_range(zeros, 20, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,7 +316,9 @@ int main(void)
         cmocka_unit_test(test_batchnorm_backward),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_exponential),
+        cmocka_unit_test(test_exponential_is_unbiased),
         cmocka_unit_test(test_softmax_special),
+        cmocka_unit_test(test_softmax_overflow),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }

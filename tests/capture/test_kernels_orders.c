@@ -212,6 +212,29 @@ static void test_atomic_races(void **state)
     }
 }
 
+/* Additions of integers are exact in any order, so not one may be missing however many threads meet. */
+static void test_atomic_loses_nothing(void **state)
+{
+    (void)state;
+    enum { COUNT_OF_ONES = 200000 };
+    real *ones = malloc(COUNT_OF_ONES * sizeof *ones);
+    int64_t *index = calloc(COUNT_OF_ONES, sizeof *index);
+    assert_true(ones && index);
+    for (int i = 0; i < COUNT_OF_ONES; i++)
+        ones[i] = 1;
+    omp_set_num_threads(4);
+    for (int run = 0; run < 10; run++) {
+        vr_math math = {.order = VR_ORDER_ATOMIC};
+        real out = 5;
+        assert_int_equal(NAME(vr_scatter_add)(&math, &out, 1, ones, index, COUNT_OF_ONES, 1), VR_OK);
+        assert_true(out == 5 + COUNT_OF_ONES);
+        assert_int_equal(NAME(vr_sum_rows)(&math, &out, ones, COUNT_OF_ONES, 1), VR_OK);
+        assert_true(out == COUNT_OF_ONES);
+    }
+    free(ones);
+    free(index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_shuffled_by_key_and_call),
         cmocka_unit_test(test_threads_repeat),
         cmocka_unit_test(test_atomic_races),
+        cmocka_unit_test(test_atomic_loses_nothing),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }

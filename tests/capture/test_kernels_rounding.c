@@ -1,16 +1,6 @@
 /* Kernels whose operations are rounded as they are told. */
 #include "kernels_problem.h"
 
-static const char *const isas[] = {"baseline", "avx2", "avx512"};
-
-#if VR_REAL_BITS == 32
-#define STREAM_WORD vr_stream_word
-typedef uint32_t word;
-#else
-#define STREAM_WORD vr_stream_word64
-typedef uint64_t word;
-#endif
-
 static problem problems[] = {PROBLEMS};
 
 #define COUNT (sizeof problems / sizeof *problems)
@@ -34,95 +24,6 @@ static void test_nearest_is_plain(void **state)
             free_problem(&problems[i]);
         }
 }
-
-/* ---- the definition of `fixed`, word by word ---- */
-
-static real rounded(const vr_rounding *how, vr_operation op, real a, real b, uint64_t key, uint64_t position)
-{
-    const word w = how->operands ? NAME(vr_operand_word)(op, a, b, 0, how->key) : STREAM_WORD(key, position);
-    if (op == VR_MUL)
-        return NAME(vr_core_mul)(how->mode, how->precision, a, b, w);
-    return NAME(vr_core_add)(how->mode, how->precision, a, b, w);
-}
-
-/* Element e of E: bias, then blocks of 256 terms; term k has word 2 k E + e for its product, (2 k + 1) E + e for its
- * addition, or that of the block it begins. */
-static real fixed_element(const problem *p, const vr_rounding *how, uint64_t key, int64_t e)
-{
-    const vr_matmul *s = &p->product;
-    const int64_t i = e / s->n, j = e % s->n;
-    const uint64_t all = (uint64_t)(s->m * s->n);
-    real total = p->first[j], block = 0;
-    for (int64_t k = 0; k < s->k; k++) {
-        const uint64_t position = 2 * (uint64_t)k * all + (uint64_t)e;
-        const real product = rounded(how, VR_MUL, p->a[i * s->k + k], p->b[k * s->n + j], key, position);
-        const bool begins = k % 256 == 0, ends = k % 256 == 255 || k == s->k - 1;
-        block = begins ? product : rounded(how, VR_ADD, block, product, key, position + all);
-        const uint64_t first = 2 * (uint64_t)(k / 256 * 256) * all + (uint64_t)e;
-        if (ends)
-            total = rounded(how, VR_ADD, total, block, key, first + all);
-    }
-    return total;
-}
-
-static void check_definition(problem *p, vr_rounding how)
-{
-    vr_math math = {.rounding = how, .calls = 5};
-    vr_random random = vr_random_stream(how.key, 5);
-    const uint64_t key = vr_random_u64(&random);
-    assert_int_equal(solve(p, &math), VR_OK);
-    for (int64_t e = 0; e < p->out_count; e++)
-        assert_same_bits(p->out[e], fixed_element(p, &how, key, e), vr_rounding_name(how.mode), e);
-}
-
-static void test_definition(void **state)
-{
-    (void)state;
-    problem square = {.name = "matmul", .kind = MATMUL, .product = {9, 37, 270, false, false}, .bias = true};
-    problem tall = {.name = "matmul", .kind = MATMUL, .product = {71, 3, 261, false, false}, .bias = true};
-    problem *const both[] = {&square, &tall};
-    for (int i = 0; i < 2; i++)
-        for (int how = EVEN; how <= WIDE; how++) {
-            make_problem(both[i], 50, (drawn)how);
-            for (int mode = 0; mode < VR_ROUND_MODES; mode++)
-                for (int bits = 0; bits < 4; bits++)
-                    check_definition(both[i], (vr_rounding){.mode = (vr_rounding_mode)mode,
-                                                            .operands = bits & 1,
-                                                            .precision = bits & 2 ? 11 : 0,
-                                                            .key = 77});
-            free_problem(both[i]);
-        }
-}
-
-/* Positions beyond 2^32 within a row of lanes: as sums of columns reach them, with a million columns or more. */
-static void test_far_positions(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
-        if (!vr_kernels_named(isas[i]))
-            continue;
-        NAME(vr_inner_use)(isas[i]);
-        const uint64_t starts[] = {0, (UINT64_C(1) << 32) - 30, (UINT64_C(1) << 31) - 30, UINT64_C(5) << 33};
-        for (int s = 0; s < 4; s++) {
-            const vr_rounding how = {.mode = VR_ROUND_SR, .key = 12};
-            const places at = {.position = starts[s], .lane = 1, .term = 100, .sum = 50};
-            real a[64], b[64], out[64];
-            vr_random random = vr_random_stream(1, 2);
-            for (int j = 0; j < 64; j++) {
-                a[j] = draw(&random, EVEN);
-                b[j] = draw(&random, EVEN);
-            }
-            NAME(vr_inner_best)()->columns_rounded(out, a, b, 64, NULL, 1, 64, &how, &at);
-            for (int j = 0; j < 64; j++) {
-                const word w = STREAM_WORD(how.key, starts[s] + (uint64_t)j);
-                assert_same_bits(out[j], NAME(vr_core_mul)(VR_ROUND_SR, 0, a[j], b[j], w), isas[i], j);
-            }
-        }
-    }
-    NAME(vr_inner_use)(vr_isa_name());
-}
-
-/* ---- what it means ---- */
 
 /* One result of a call by each of `calls` calls: their mean less the exact sum, in standard errors. */
 static double bias_of(problem *p, vr_math math, int calls)
@@ -212,7 +113,8 @@ static void test_exact_directed(void **state)
         term terms[20];
         for (int i = 0; i < 20; i++) {
             const int exponent = trial % 3 ? (int)vr_random_below(&random, 30) : trial % 2 ? -SIGNIFICAND * 3 : -70;
-            const int scale = trial % 3 == 2 ? (sizeof(real) == 4 ? -90 : -560) : 0;
+            const int tiny = sizeof(real) == 4 ? -90 : -560, small = sizeof(real) == 4 ? -77 : -530;
+            const int scale = trial % 3 == 2 ? (trial % 2 ? tiny : small) : 0; /* the sum, or what is cut off it */
             a[i] = (real)ldexp((double)draw(&random, EVEN), exponent + scale);
             b[i] = (real)ldexp((double)draw(&random, EVEN), scale);
             if (i > 12) {
@@ -225,6 +127,9 @@ static void test_exact_directed(void **state)
         for (int m = 0; m < 3; m++)
             assert_same_bits(exact_dot(a, b, 20, (vr_rounding){.mode = modes[m].mode}, 0),
                              rounded_mpfr(sum, modes[m].wanted), vr_rounding_name(modes[m].mode), trial);
+        const real noisy = exact_dot(a, b, 20, (vr_rounding){.mode = VR_ROUND_RR, .key = 1}, 0);
+        for (vr_rounding_mode mode = VR_ROUND_PB; mode <= VR_ROUND_MCA; mode++) /* no operands to be inexact */
+            assert_same_bits(exact_dot(a, b, 20, (vr_rounding){.mode = mode, .key = 1}, 0), noisy, "mca", trial);
     }
     mpfr_clear(sum);
 }
@@ -264,13 +169,33 @@ static void test_exact_shares(void **state)
         assert_same_bits(exact_dot(exact, ones, 3, sr, (uint64_t)i), 6, "exact", i);
 }
 
+/* What is cut off may be far below the least number, what is there beyond the largest. */
+static void test_exact_ends(void **state)
+{
+    (void)state;
+    const real u = (real)UNIT, tiny = (real)TINIEST, max = LARGEST, inf = (real)INFINITY;
+    const struct {
+        real a[2], b[2], up, down, zero;
+    } cases[] = {{{1, tiny}, {1, tiny}, 1 + 2 * u, 1, 1},     {{1, tiny}, {1, -tiny}, 1, 1 - u, 1 - u},
+                 {{-1, tiny}, {1, tiny}, -1 + u, -1, -1 + u}, {{tiny, tiny}, {tiny, 0}, tiny, 0, 0},
+                 {{max, max}, {1, 1}, inf, max, max},         {{max, max}, {-1, -1}, -max, -inf, -max},
+                 {{max, tiny}, {1, tiny}, inf, max, max}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const real *a = cases[i].a, *b = cases[i].b;
+        assert_same_bits(exact_dot(a, b, 2, (vr_rounding){.mode = VR_ROUND_UP}, 0), cases[i].up, "up", (int64_t)i);
+        assert_same_bits(exact_dot(a, b, 2, (vr_rounding){.mode = VR_ROUND_DOWN}, 0), cases[i].down, "down",
+                         (int64_t)i);
+        assert_same_bits(exact_dot(a, b, 2, (vr_rounding){.mode = VR_ROUND_ZERO}, 0), cases[i].zero, "zero",
+                         (int64_t)i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nearest_is_plain), cmocka_unit_test(test_definition),
-        cmocka_unit_test(test_far_positions),    cmocka_unit_test(test_sr_is_unbiased),
+        cmocka_unit_test(test_nearest_is_plain), cmocka_unit_test(test_sr_is_unbiased),
         cmocka_unit_test(test_calls_and_keys),   cmocka_unit_test(test_exact_directed),
-        cmocka_unit_test(test_exact_shares),
+        cmocka_unit_test(test_exact_shares),     cmocka_unit_test(test_exact_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

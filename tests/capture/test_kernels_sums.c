@@ -162,6 +162,29 @@ static void test_exact_at_random(void **state)
     mpfr_clear(sum);
 }
 
+/* The bound of a matrix product's error is of all blocks of terms: here the second is large, and cancels. */
+static void test_exact_large_block(void **state)
+{
+    (void)state;
+    enum { FIRST = 256, ALL = 300, HALF = (FIRST + ALL) / 2 };
+    vr_random random = vr_random_stream(14, 0);
+    for (int trial = 0; trial < 200; trial++) {
+        vr_math math = {.order = VR_ORDER_EXACT};
+        real a[ALL], b[ALL], wanted, out;
+        for (int i = 0; i < ALL; i++) {
+            a[i] = i < HALF ? draw(&random, EVEN) : -a[i - HALF + FIRST];
+            b[i] = i < HALF ? draw(&random, EVEN) : b[i - HALF + FIRST];
+            if (i >= FIRST && i < HALF)
+                a[i] *= (real)ldexp(1, 2 * (i - FIRST) + 60);
+        }
+        assert_int_equal(NAME(vr_dot)(&math, &wanted, a, b, FIRST), VR_OK);
+        assert_int_equal(NAME(vr_matmul)(&math, &out, a, b, NULL, (vr_matmul){1, 1, ALL, false, false}), VR_OK);
+        assert_same_bits(out, wanted, "matmul", trial);
+        assert_int_equal(NAME(vr_dot)(&math, &out, a, b, ALL), VR_OK);
+        assert_same_bits(out, wanted, "dot", trial);
+    }
+}
+
 /* NaN and infinities are what they are in a plain sum. */
 static void test_special_values(void **state)
 {
@@ -259,13 +282,52 @@ static void test_refused(void **state)
         assert_same_bits(out[i], 7, "refused", i);
 }
 
+/* Random orders are of less than 2^32 terms: refused before a number is read or written. */
+static void test_too_long_to_shuffle(void **state)
+{
+    (void)state;
+    const int64_t long_ = INT64_C(1) << 32;
+    const vr_batchnorm shape = {long_, 1, 0, 0};
+    vr_math math = {.order = VR_ORDER_SHUFFLED};
+    real one[1] = {7};
+    assert_int_equal(NAME(vr_softmax)(&math, one, one, 1, long_), VR_ERROR_SHAPE);
+    assert_int_equal(NAME(vr_softmax_backward)(&math, one, one, one, 1, long_), VR_ERROR_SHAPE);
+    assert_int_equal(NAME(vr_batchnorm_forward)(&math, one, one, one, NULL, NULL, one, one, one, &shape),
+                     VR_ERROR_SHAPE);
+    assert_int_equal(NAME(vr_batchnorm_backward)(&math, one, one, one, one, one, one, one, one, &shape),
+                     VR_ERROR_SHAPE);
+    assert_int_equal(NAME(vr_sum_rows)(&math, one, one, long_, 1), VR_ERROR_SHAPE);
+    assert_int_equal(NAME(vr_matmul)(&math, one, one, one, NULL, (vr_matmul){1, 1, long_, false, false}),
+                     VR_ERROR_SHAPE);
+    assert_int_equal(NAME(vr_sum)(&math, one, one, long_), VR_ERROR_SHAPE);
+    assert_same_bits(one[0], 7, "one", 0);
+}
+
+/* A first term that is NaN has no payload either, with nothing to add to it. */
+static void test_bias_alone(void **state)
+{
+    (void)state;
+    const real bias[] = {-(real)NAN, 3};
+    real out[4] = {0};
+    assert_int_equal(NAME(vr_matmul)(NULL, out, NULL, NULL, bias, (vr_matmul){2, 2, 0, false, false}), VR_OK);
+    assert_same_bits(out[2], (real)NAN, "bias", 2);
+    assert_same_bits(out[3], 3, "bias", 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy),       cmocka_unit_test(test_exact_by_hand),
-        cmocka_unit_test(test_exact_products), cmocka_unit_test(test_exact_at_random),
-        cmocka_unit_test(test_special_values), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_special_among_zeros),
+        cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_exact_by_hand),
+        cmocka_unit_test(test_exact_products),
+        cmocka_unit_test(test_exact_at_random),
+        cmocka_unit_test(test_special_values),
+        cmocka_unit_test(test_exact_large_block),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_special_among_zeros),
+        cmocka_unit_test(test_too_long_to_shuffle),
+        cmocka_unit_test(test_bias_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
