@@ -204,18 +204,29 @@ static const char *without_dot(const char *name)
     return name;
 }
 
-/* The files among an archive's members that match, or, for a NULL pattern, are HDF5 files by their name. */
+static bool is_hdf5_name(const char *name)
+{
+    return ends_in(name, ".h5") || ends_in(name, ".hdf5");
+}
+
+static bool is_chosen(const vr_member *member, const char *pattern)
+{
+    return member->type == '0' && (!pattern || fnmatch(pattern, without_dot(member->name), 0) == 0);
+}
+
+/* The files among an archive's members that match a pattern, if there is one; where any of them are HDF5 files by their
+ * name, these alone: beside the traces of a campaign lie its outputs and records. */
 static vr_status add_members(list *all, vr_archive *archive, const char *path, const char *pattern)
 {
     const vr_member *members;
     uint64_t count;
+    bool only_hdf5 = !pattern;
     vr_status status = vr_archive_members(archive, &members, &count);
-    for (uint64_t i = 0; status == VR_OK && i < count; i++) {
-        const char *name = without_dot(members[i].name);
-        const bool fits = pattern ? fnmatch(pattern, name, 0) == 0 : ends_in(name, ".h5") || ends_in(name, ".hdf5");
-        if (members[i].type == '0' && fits)
-            status = add(all, "%s:%s", path, name);
-    }
+    for (uint64_t i = 0; status == VR_OK && i < count && !only_hdf5; i++)
+        only_hdf5 = is_chosen(&members[i], pattern) && is_hdf5_name(members[i].name);
+    for (uint64_t i = 0; status == VR_OK && i < count; i++)
+        if (is_chosen(&members[i], pattern) && (!only_hdf5 || is_hdf5_name(members[i].name)))
+            status = add(all, "%s:%s", path, without_dot(members[i].name));
     if (status != VR_OK || all->count)
         return status;
     if (count == 0)
