@@ -37,8 +37,8 @@ VR_API void vr_source_close(vr_source *source);
  * or ".hdf5", in its order; "runs.tar:GLOB" those members that match (a '*' matches '/' too), or, where any of these
  * end so, these alone; a path that is no file but a glob pattern gives the files that match, sorted. An archive without
  * such members, or a glob that nothing matches, fails with VR_ERROR_ARGUMENT; a file that cannot be read, as in
- * vr_source_open. `*out`, an array of `*count` strings, is freed with vr_source_names_free. As long as `keep`, which may
- * be NULL, is open, an archive it names is not decompressed again. */
+ * vr_source_open. `*out`, an array of `*count` strings, is freed with vr_source_names_free. As long as `keep`, which
+ * may be NULL, is open, an archive it names is not decompressed again. */
 VR_API vr_status vr_source_names(char ***out, uint64_t *count, vr_archive **keep, const char *argument,
                                  const vr_archive_options *options);
 VR_API void vr_source_names_free(char **names, uint64_t count);
