@@ -409,7 +409,8 @@ static void test_names(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    static const struct CMUnitTest tests[] = {
+        /* static: no vector code before can_run */
         cmocka_unit_test(test_specials),      cmocka_unit_test(test_random_operands), cmocka_unit_test(test_near_ties),
         cmocka_unit_test(test_not_finite),    cmocka_unit_test(test_payload),         cmocka_unit_test(test_names),
         cmocka_unit_test(test_fma_near_ties), cmocka_unit_test(test_negative_roots),  cmocka_unit_test(test_noise),
