@@ -186,6 +186,16 @@ void va_print_count(FILE *out, uint64_t count, const char *noun)
     fprintf(out, "%s %s%s", va_count_text(text, count), noun, count == 1 ? "" : "s");
 }
 
+void va_print_broken(FILE *out, const vr_trace_info *info)
+{
+    if (info->incomplete)
+        fprintf(out, "%s is incomplete from step %" PRIu64 " on: %s\n", info->path, info->incomplete_step,
+                info->incomplete_reason);
+    else if (!info->closed)
+        fprintf(out, "%s %s\n", info->path,
+                info->live ? "is still being written" : "broke off: the run was not closed");
+}
+
 json_t *va_json_path(const char *path)
 {
     json_t *text = json_string(path);

@@ -68,6 +68,9 @@ const char *va_count_text(char out[VA_COUNT_TEXT], uint64_t count);
 /* "1 record", "1,234 records": the count and its noun. */
 void va_print_count(FILE *out, uint64_t count, const char *noun);
 
+/* A line on a trace that does not hold all that it should; nothing of one that does. */
+void va_print_broken(FILE *out, const vr_trace_info *info);
+
 /* A path as a JSON string; bytes that are not UTF-8 become '?'. */
 json_t *va_json_path(const char *path);
 

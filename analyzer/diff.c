@@ -1,4 +1,5 @@
 #include "diff_inputs.h"
+#include "grow.h"
 
 #include <fnmatch.h>
 #include <formats/fail.h>
@@ -20,18 +21,6 @@ typedef struct walker {
 static vr_status no_memory(void)
 {
     return vr_fail(VR_ERROR_MEMORY, "out of memory");
-}
-
-/* `array` with room for one more; NULL without memory. */
-static void *one_more(void *array, size_t count, size_t *room, size_t size)
-{
-    if (count < *room)
-        return array;
-    const size_t more = *room ? *room * 2 : 16;
-    void *grown = realloc(array, more * size);
-    if (grown)
-        *room = more;
-    return grown;
 }
 
 /* ---- distance ---- */
@@ -151,7 +140,7 @@ static va_layer_summary *summary_of(walker *w, uint32_t entity)
         if (diff->layers[i].phase == e->phase && strcmp(diff->layers[i].layer, e->layer) == 0)
             w->layer_of[entity] = (uint32_t)i;
     if (w->layer_of[entity] == UINT32_MAX) {
-        va_layer_summary *layers = one_more(diff->layers, diff->layer_count, &diff->layer_room, sizeof *layers);
+        va_layer_summary *layers = va_one_more(diff->layers, diff->layer_count, &diff->layer_room, sizeof *layers);
         if (!layers)
             return NULL;
         diff->layers = layers;
@@ -187,7 +176,7 @@ static vr_status keep_difference(walker *w, uint32_t entity, va_class class, con
     va_diff *diff = w->diff;
     if (!w->options->all)
         return VR_OK;
-    va_difference *all = one_more(diff->differences, diff->difference_count, &diff->difference_room, sizeof *all);
+    va_difference *all = va_one_more(diff->differences, diff->difference_count, &diff->difference_room, sizeof *all);
     if (!all)
         return no_memory();
     diff->differences = all;
@@ -211,7 +200,7 @@ static vr_status keep_finding(walker *w, const va_finding *why)
             diff->findings[i].last_step = why->step;
             return VR_OK;
         }
-    va_finding *all = one_more(diff->findings, diff->finding_count, &diff->finding_room, sizeof *all);
+    va_finding *all = va_one_more(diff->findings, diff->finding_count, &diff->finding_room, sizeof *all);
     if (!all)
         return no_memory();
     diff->findings = all;

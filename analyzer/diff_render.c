@@ -77,12 +77,7 @@ static void print_length(FILE *out, const va_diff *d)
                 fprintf(out, "; compared up to step %" PRIu64, d->last_common);
             fputc('\n', out);
         }
-        if (info->incomplete)
-            fprintf(out, "%s is incomplete from step %" PRIu64 " on: %s\n", info->path, info->incomplete_step,
-                    info->incomplete_reason);
-        else if (!info->closed)
-            fprintf(out, "%s %s\n", info->path,
-                    info->live ? "is still being written" : "broke off: the run was not closed");
+        va_print_broken(out, info);
         if (d->one_sided[run]) {
             va_print_count(out, d->one_sided[run], "record");
             fprintf(out, " only in %s\n", info->path);

@@ -1,6 +1,7 @@
 #include "sigbits_walk.h"
 
 #include "diff.h"
+#include "grow.h"
 
 #include <fnmatch.h>
 #include <formats/fail.h>
@@ -11,18 +12,6 @@
 static vr_status no_memory(void)
 {
     return vr_fail(VR_ERROR_MEMORY, "out of memory");
-}
-
-/* `array` with room for one more; NULL without memory. */
-static void *one_more(void *array, size_t count, size_t *room, size_t size)
-{
-    if (count < *room)
-        return array;
-    const size_t more = *room ? *room * 2 : 16;
-    void *grown = realloc(array, more * size);
-    if (grown)
-        *room = more;
-    return grown;
 }
 
 /* ---- rows ---- */
@@ -47,7 +36,7 @@ va_bits_group *va_bits_group_of(va_bits_walk *w, uint32_t entity)
         if (belong_together(w, e, &w->all->entities[w->groups[i].entity]))
             w->group_of[entity] = (uint32_t)i;
     if (w->group_of[entity] == UINT32_MAX) {
-        va_bits_group *groups = one_more(w->groups, w->group_count, &w->group_room, sizeof *groups);
+        va_bits_group *groups = va_one_more(w->groups, w->group_count, &w->group_room, sizeof *groups);
         if (!groups)
             return NULL;
         w->groups = groups;
@@ -99,7 +88,7 @@ static va_bits_point point_of(const va_sigbits *all, const va_bits_part *part, u
 static vr_status add_row(va_bits_walk *w, const va_bits_group *group, const va_bits_part *part)
 {
     va_sigbits *all = w->all;
-    va_sigbits_row *rows = one_more(all->rows, all->row_count, &all->row_room, sizeof *rows);
+    va_sigbits_row *rows = va_one_more(all->rows, all->row_count, &all->row_room, sizeof *rows);
     if (!rows)
         return no_memory();
     all->rows = rows;
@@ -136,7 +125,7 @@ static vr_status add_row(va_bits_walk *w, const va_bits_group *group, const va_b
 
 static vr_status add_point(va_bits_group *group, va_bits_point point)
 {
-    va_bits_point *points = one_more(group->points, group->point_count, &group->point_room, sizeof *points);
+    va_bits_point *points = va_one_more(group->points, group->point_count, &group->point_room, sizeof *points);
     if (!points)
         return no_memory();
     group->points = points;

@@ -156,20 +156,6 @@ static void print_worst(FILE *out, const va_sigbits *all)
     }
 }
 
-/* Runs that do not hold all that they should. */
-static void print_broken(FILE *out, const va_sigbits *all)
-{
-    for (int i = 0; i < all->runs; i++) {
-        const vr_trace_info *info = vr_trace_get_info(all->traces[i]);
-        if (info->incomplete)
-            fprintf(out, "%s is incomplete from step %" PRIu64 " on: %s\n", info->path, info->incomplete_step,
-                    info->incomplete_reason);
-        else if (!info->closed)
-            fprintf(out, "%s %s\n", info->path,
-                    info->live ? "is still being written" : "broke off: the run was not closed");
-    }
-}
-
 /* What is not in the rows. */
 static void print_left_out(FILE *out, const va_sigbits *all)
 {
@@ -234,7 +220,8 @@ void va_sigbits_text(FILE *out, const va_sigbits *all, bool color)
     va_bits_head_text(out, &o->bits, o->exact, reference_name(all), all->runs, "run", o->general);
     print_rows(out, all, color);
     print_left_out(out, all);
-    print_broken(out, all);
+    for (int i = 0; i < all->runs; i++) /* that do not hold all they should */
+        va_print_broken(out, vr_trace_get_info(all->traces[i]));
     print_worst(out, all);
     print_verdict(out, all);
 }

@@ -86,19 +86,7 @@ static bits_t word_of(const vr_rounding *how, vr_operation op, real a, real b, u
 
 static real rounded(const vr_rounding *how, vr_operation op, real a, real b, uint64_t position)
 {
-    const bits_t word = word_of(how, op, a, b, position);
-    switch (op) {
-    case VR_ADD:
-        return NAME(vr_core_add)(how->mode, how->precision, a, b, word);
-    case VR_SUB:
-        return NAME(vr_core_sub)(how->mode, how->precision, a, b, word);
-    case VR_MUL:
-        return NAME(vr_core_mul)(how->mode, how->precision, a, b, word);
-    case VR_DIV:
-        return NAME(vr_core_div)(how->mode, how->precision, a, b, word);
-    default:
-        return NAME(vr_core_sqrt)(how->mode, how->precision, a, word);
-    }
+    return NAME(vr_core)(how->mode, op, how->precision, a, b, 0, word_of(how, op, a, b, position));
 }
 
 real NAME(vr_add_at)(const way *w, real a, real b, uint64_t position)

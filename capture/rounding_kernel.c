@@ -97,24 +97,6 @@ INLINE u64v operand_words64(vr_operation op, u64v a, u64v b, u64v c, uint64_t ke
 
 /* ---- f32, element by element as rounding.h has it, which compilers make 64-bit vectors of ---- */
 
-INLINE float one32(vr_operation op, vr_rounding_mode mode, int t, float a, float b, float c, uint32_t word)
-{
-    switch (op) {
-    case VR_ADD:
-        return vr_core_add_f32(mode, t, a, b, word);
-    case VR_SUB:
-        return vr_core_sub_f32(mode, t, a, b, word);
-    case VR_MUL:
-        return vr_core_mul_f32(mode, t, a, b, word);
-    case VR_DIV:
-        return vr_core_div_f32(mode, t, a, b, word);
-    case VR_SQRT:
-        return vr_core_sqrt_f32(mode, t, a, word);
-    default:
-        return vr_core_fma_f32(mode, t, a, b, c, word);
-    }
-}
-
 INLINE void stream_words32(uint32_t words[BLOCK], uint64_t key, uint64_t position)
 {
     counter c = counter_at(vr_block_keys(key, position), (uint32_t)position);
@@ -135,7 +117,7 @@ INLINE void plain32(const vr_rounding_call *call, vr_operation op, vr_rounding_m
             stream_words32(words, call->key, call->position + begin);
         for (size_t i = 0; i < n; i++) {
             const uint32_t word = operands ? vr_operand_word_f32(op, a[i], b[i], c[i], call->key) : words[i];
-            out[i] = one32(op, mode, t, a[i], b[i], c[i], word);
+            out[i] = vr_core_f32(mode, op, t, a[i], b[i], c[i], word);
         }
         memcpy((float *)call->out + begin, out, n * sizeof *out);
     }
@@ -153,7 +135,7 @@ NOINLINE void singly32(const vr_rounding_call *call, vr_operation op, size_t beg
     for (size_t i = begin; i < begin + n; i++) {
         const uint32_t word = call->operands ? vr_operand_word_f32(op, a[i], b[i], c[i], call->key)
                                              : vr_stream_word(call->key, call->position + i);
-        out[i] = one32(op, call->mode, 0, a[i], b[i], c[i], word);
+        out[i] = vr_core_f32(call->mode, op, 0, a[i], b[i], c[i], word);
     }
 }
 
@@ -397,24 +379,6 @@ INLINE bool is_ordinary64(vr_operation op, vr_rounding_mode mode, f64v a, f64v b
     }
 }
 
-INLINE double one64(vr_operation op, vr_rounding_mode mode, int t, double a, double b, double c, uint64_t word)
-{
-    switch (op) {
-    case VR_ADD:
-        return vr_core_add_f64(mode, t, a, b, word);
-    case VR_SUB:
-        return vr_core_sub_f64(mode, t, a, b, word);
-    case VR_MUL:
-        return vr_core_mul_f64(mode, t, a, b, word);
-    case VR_DIV:
-        return vr_core_div_f64(mode, t, a, b, word);
-    case VR_SQRT:
-        return vr_core_sqrt_f64(mode, t, a, word);
-    default:
-        return vr_core_fma_f64(mode, t, a, b, c, word);
-    }
-}
-
 /* What vr_choose_f64 does. */
 INLINE u64v choose_sr64(exact64 r, u64v words)
 {
@@ -472,7 +436,7 @@ INLINE void plain64(const vr_rounding_call *call, vr_operation op, int t, size_t
     for (size_t i = begin; i < begin + n; i++) {
         const uint64_t word = call->operands ? vr_operand_word_f64(op, a[i], b[i], c[i], call->key)
                                              : vr_stream_word64(call->key, call->position + i);
-        out[i] = one64(op, call->mode, t, a[i], b[i], c[i], word);
+        out[i] = vr_core_f64(call->mode, op, t, a[i], b[i], c[i], word);
     }
 }
 

@@ -467,4 +467,44 @@ VR_ROUNDING_INLINE double vr_core_fma_f64(vr_rounding_mode mode, int t, double a
     return vr_core_wide_f64(mode, VR_FMA, t, a, b, c, word);
 }
 
+/* ---- any operation ---- */
+
+VR_ROUNDING_PART float vr_core_f32(vr_rounding_mode mode, vr_operation op, int t, float a, float b, float c,
+                                   uint32_t word)
+{
+    switch (op) {
+    case VR_ADD:
+        return vr_core_add_f32(mode, t, a, b, word);
+    case VR_SUB:
+        return vr_core_sub_f32(mode, t, a, b, word);
+    case VR_MUL:
+        return vr_core_mul_f32(mode, t, a, b, word);
+    case VR_DIV:
+        return vr_core_div_f32(mode, t, a, b, word);
+    case VR_SQRT:
+        return vr_core_sqrt_f32(mode, t, a, word);
+    default:
+        return vr_core_fma_f32(mode, t, a, b, c, word);
+    }
+}
+
+VR_ROUNDING_PART double vr_core_f64(vr_rounding_mode mode, vr_operation op, int t, double a, double b, double c,
+                                    uint64_t word)
+{
+    switch (op) {
+    case VR_ADD:
+        return vr_core_add_f64(mode, t, a, b, word);
+    case VR_SUB:
+        return vr_core_sub_f64(mode, t, a, b, word);
+    case VR_MUL:
+        return vr_core_mul_f64(mode, t, a, b, word);
+    case VR_DIV:
+        return vr_core_div_f64(mode, t, a, b, word);
+    case VR_SQRT:
+        return vr_core_sqrt_f64(mode, t, a, word);
+    default:
+        return vr_core_fma_f64(mode, t, a, b, c, word);
+    }
+}
+
 #endif

@@ -33,52 +33,13 @@ static inline uint64_t next_random(void)
     return case_seed * 0x2545f4914f6cdd1d;
 }
 
-static inline float core_f32(vr_rounding_mode mode, vr_operation op, int t, float a, float b, float c, uint32_t word)
-{
-    switch (op) {
-    case VR_ADD:
-        return vr_core_add_f32(mode, t, a, b, word);
-    case VR_SUB:
-        return vr_core_sub_f32(mode, t, a, b, word);
-    case VR_MUL:
-        return vr_core_mul_f32(mode, t, a, b, word);
-    case VR_DIV:
-        return vr_core_div_f32(mode, t, a, b, word);
-    case VR_SQRT:
-        return vr_core_sqrt_f32(mode, t, a, word);
-    case VR_FMA:
-        return vr_core_fma_f32(mode, t, a, b, c, word);
-    }
-    abort();
-}
-
-static inline double core_f64(vr_rounding_mode mode, vr_operation op, int t, double a, double b, double c,
-                              uint64_t word)
-{
-    switch (op) {
-    case VR_ADD:
-        return vr_core_add_f64(mode, t, a, b, word);
-    case VR_SUB:
-        return vr_core_sub_f64(mode, t, a, b, word);
-    case VR_MUL:
-        return vr_core_mul_f64(mode, t, a, b, word);
-    case VR_DIV:
-        return vr_core_div_f64(mode, t, a, b, word);
-    case VR_SQRT:
-        return vr_core_sqrt_f64(mode, t, a, word);
-    case VR_FMA:
-        return vr_core_fma_f64(mode, t, a, b, c, word);
-    }
-    abort();
-}
-
 /* Either type, by values of f64; the word's upper half for f32. */
 static inline double core(bool is_f32, vr_rounding_mode mode, vr_operation op, int t, double a, double b, double c,
                           uint64_t word)
 {
     if (is_f32)
-        return core_f32(mode, op, t, (float)a, (float)b, (float)c, (uint32_t)(word >> 32));
-    return core_f64(mode, op, t, a, b, c, word);
+        return vr_core_f32(mode, op, t, (float)a, (float)b, (float)c, (uint32_t)(word >> 32));
+    return vr_core_f64(mode, op, t, a, b, c, word);
 }
 
 /* Numbers at and beside all borders of a type. */

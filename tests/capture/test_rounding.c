@@ -355,9 +355,9 @@ static void test_payload(void **state)
     memcpy(&x, &bits, sizeof x);
     for (int mode = 0; mode < VR_ROUND_MODES; mode++)
         for (int op = 0; op < VR_OPERATIONS; op++) {
-            const float y = core_f32((vr_rounding_mode)mode, (vr_operation)op, 0, x, 2, 3, 77);
+            const float y = vr_core_f32((vr_rounding_mode)mode, (vr_operation)op, 0, x, 2, 3, 77);
             assert_memory_equal(&x, &y, sizeof x);
-            const float z = core_f32((vr_rounding_mode)mode, (vr_operation)op, 0, 2, op == VR_SQRT ? 1 : x, 3, 77);
+            const float z = vr_core_f32((vr_rounding_mode)mode, (vr_operation)op, 0, 2, op == VR_SQRT ? 1 : x, 3, 77);
             if (op != VR_SQRT)
                 assert_memory_equal(&x, &z, sizeof x);
         }

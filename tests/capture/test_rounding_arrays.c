@@ -53,13 +53,13 @@ static void check_call(const vr_rounding_call *call, bool is_f32, const char *is
             const float *a = call->a, *b = call->b, *c = call->c, *out = call->out;
             const uint32_t word = call->operands ? vr_operand_word_f32(call->op, a[i], b[i], c[i], call->key)
                                                  : vr_stream_word(call->key, call->position + i);
-            const float wanted = core_f32(call->mode, call->op, call->t, a[i], b[i], c[i], word);
+            const float wanted = vr_core_f32(call->mode, call->op, call->t, a[i], b[i], c[i], word);
             fine = is_same(&out[i], &wanted, true);
         } else {
             const double *a = call->a, *b = call->b, *c = call->c, *out = call->out;
             const uint64_t word = call->operands ? vr_operand_word_f64(call->op, a[i], b[i], c[i], call->key)
                                                  : vr_stream_word64(call->key, call->position + i);
-            const double wanted = core_f64(call->mode, call->op, call->t, a[i], b[i], c[i], word);
+            const double wanted = vr_core_f64(call->mode, call->op, call->t, a[i], b[i], c[i], word);
             fine = is_same(&out[i], &wanted, false);
         }
         if (!fine)
@@ -152,8 +152,8 @@ static void check_not_finite(vr_rounding_mode mode, vr_operation op, const vr_ro
         call.a = x64[0], call.b = x64[1], call.c = x64[2], call.out = out64;
         kernels->f64(&call);
         for (uint64_t i = 0; i < N; i++) {
-            const float narrow = core_f32(mode, op, 0, x32[0][i], x32[1][i], 2, vr_stream_word(5, i));
-            const double wide = core_f64(mode, op, 0, a, b, 2, vr_stream_word64(5, i));
+            const float narrow = vr_core_f32(mode, op, 0, x32[0][i], x32[1][i], 2, vr_stream_word(5, i));
+            const double wide = vr_core_f64(mode, op, 0, a, b, 2, vr_stream_word64(5, i));
             const bool either = isnan(a) && isnan(b);
             if (either ? !isnan(out32[i]) : memcmp(&narrow, &out32[i], sizeof narrow) != 0)
                 fail_msg("%s f32 op %d mode %d: %a, %a gives %a, not %a", kernels->name, op, mode, a, b,

@@ -155,7 +155,7 @@ static void test_subnormal(void **state)
 static void check_noise(bool is_f32, vr_rounding_mode mode, vr_operation op, int t, const double *x, double variance)
 {
     enum { N = 1 << 18 };
-    const double r = core_f64(VR_ROUND_NEAREST, op, 0, x[0], x[1], x[2], 0);
+    const double r = vr_core_f64(VR_ROUND_NEAREST, op, 0, x[0], x[1], x[2], 0);
     double sum = 0, squares = 0;
     for (uint64_t i = 0; i < N; i++) {
         const double e = core(is_f32, mode, op, t, x[0], x[1], x[2], vr_stream_word64(t + 100, i)) - r;
@@ -190,7 +190,7 @@ static void test_monte_carlo(void **state)
                                               na / (4 * a),
                                               b * b * na + a * a * nb + nc};
             for (int op = 0; op < VR_OPERATIONS; op++) {
-                const double r = core_f64(VR_ROUND_NEAREST, (vr_operation)op, 0, a, b, x[2], 0);
+                const double r = vr_core_f64(VR_ROUND_NEAREST, (vr_operation)op, 0, a, b, x[2], 0);
                 check_noise(is_f32, VR_ROUND_PB, (vr_operation)op, t, x, in[op]);
                 check_noise(is_f32, VR_ROUND_MCA, (vr_operation)op, t, x, in[op] + spread(r, t));
             }

@@ -270,13 +270,13 @@ static void test_moves(void **state)
                     const float a = (float)structured(kind, i / SIDE);
                     const float b = (float)structured((kind + 1) % 4, i % SIDE) * 0x1.8p-13f, c = 0.3f;
                     const uint32_t word = vr_operand_word_f32((vr_operation)op, a, b, c, key);
-                    const float nearest = core_f32(VR_ROUND_NEAREST, (vr_operation)op, 0, a, b, c, 0);
-                    const float got = core_f32(VR_ROUND_SR, (vr_operation)op, 0, a, b, c, word);
-                    const float up = core_f32(VR_ROUND_UP, (vr_operation)op, 0, a, b, c, 0);
-                    const float down = core_f32(VR_ROUND_DOWN, (vr_operation)op, 0, a, b, c, 0);
+                    const float nearest = vr_core_f32(VR_ROUND_NEAREST, (vr_operation)op, 0, a, b, c, 0);
+                    const float got = vr_core_f32(VR_ROUND_SR, (vr_operation)op, 0, a, b, c, word);
+                    const float up = vr_core_f32(VR_ROUND_UP, (vr_operation)op, 0, a, b, c, 0);
+                    const float down = vr_core_f32(VR_ROUND_DOWN, (vr_operation)op, 0, a, b, c, 0);
                     if (up == down)
                         continue;
-                    const double x = core_f64(VR_ROUND_NEAREST, (vr_operation)op, 0, a, b, c, 0);
+                    const double x = vr_core_f64(VR_ROUND_NEAREST, (vr_operation)op, 0, a, b, c, 0);
                     const double p = fabs(x - nearest) / ((double)up - down);
                     excess += (got != nearest) - p;
                     variance += p * (1 - p);
