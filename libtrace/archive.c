@@ -242,6 +242,24 @@ static void destroy(vr_archive *archive)
     free(archive);
 }
 
+/* Finds the members. Without a manifest at its end the file is gone through up to the size it had: who added to it
+ * meanwhile may have ended the archive behind that, and then it is done again. */
+static vr_status find_members(vr_archive *archive, bool own)
+{
+    for (int tries = 1;; tries++) {
+        struct stat now;
+        if (find_manifest(archive))
+            return VR_OK;
+        const vr_status status = read_headers(archive, own);
+        if (archive->decompressed || archive->index_fd >= 0 || fstat(archive->fd, &now) != 0 ||
+            now.st_size == archive->file.st_size || tries == TRIES)
+            return status;
+        archive->listed = false;
+        archive->file = now;
+        archive->size = (uint64_t)now.st_size;
+    }
+}
+
 vr_status vr_archive_read(vr_archive **out, int fd, const char *path, bool own, const vr_archive_options *options)
 {
     vr_archive *archive = calloc(1, sizeof *archive);
@@ -260,8 +278,8 @@ vr_status vr_archive_read(vr_archive **out, int fd, const char *path, bool own, 
     archive->size = (uint64_t)archive->file.st_size;
     if (status == VR_OK)
         status = decompress(archive, or_default(options));
-    if (status == VR_OK && !find_manifest(archive))
-        status = read_headers(archive, own);
+    if (status == VR_OK)
+        status = find_members(archive, own);
     if (status != VR_OK) {
         destroy(archive);
         return status;
