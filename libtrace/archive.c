@@ -243,7 +243,7 @@ static void destroy(vr_archive *archive)
 }
 
 /* Finds the members. Without a manifest at its end the file is gone through up to the size it had: who added to it
- * meanwhile may have ended the archive behind that, and then it is done again. */
+ * meanwhile may have ended the archive behind that, and then it is done again, from nothing. */
 static vr_status find_members(vr_archive *archive, bool own)
 {
     for (int tries = 1;; tries++) {
@@ -252,8 +252,9 @@ static vr_status find_members(vr_archive *archive, bool own)
             return VR_OK;
         const vr_status status = read_headers(archive, own);
         if (archive->decompressed || archive->index_fd >= 0 || fstat(archive->fd, &now) != 0 ||
-            now.st_size == archive->file.st_size || tries == TRIES)
+            vr_is_unchanged(&archive->file, &now) || tries == TRIES)
             return status;
+        vr_list_free(&archive->list);
         archive->listed = false;
         archive->file = now;
         archive->size = (uint64_t)now.st_size;
@@ -288,18 +289,12 @@ vr_status vr_archive_read(vr_archive **out, int fd, const char *path, bool own, 
     return VR_OK;
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* The archive in `fd`, which is taken over: the one that is open already, or a new one. */
 static vr_status open_shared(vr_archive **out, int fd, const struct stat *file, const char *path,
                              const vr_archive_options *options)
 {
     for (vr_archive *archive = open_archives; archive; archive = archive->next)
-        if (is_same(&archive->file, file)) {
+        if (vr_is_unchanged(&archive->file, file)) {
             close(fd);
             archive->references++;
             *out = archive;
@@ -334,7 +329,7 @@ vr_status vr_archive_open(vr_archive **out, const char *path, const vr_archive_o
     struct stat before, now;
     for (int i = 0;; i++) {
         const vr_status status = open_path(out, path, options, &before);
-        if (status != VR_ERROR_FORMAT || i == TRIES || stat(path, &now) != 0 || is_same(&before, &now))
+        if (status != VR_ERROR_FORMAT || i == TRIES || stat(path, &now) != 0 || vr_is_unchanged(&before, &now))
             return status;
     }
 }

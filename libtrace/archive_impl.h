@@ -35,6 +35,13 @@ struct vr_archive {
     vr_kept_name *kept; /* names that were given out */
 };
 
+/* Whether it is the same file, and as far as size and time tell, nobody has written to it in between. */
+static inline bool vr_is_unchanged(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 /* Reads the plain archive in `fd`, which the archive then owns, even on failure; `own`: neither shared nor indexed. */
 vr_status vr_archive_read(vr_archive **out, int fd, const char *path, bool own, const vr_archive_options *options);
 

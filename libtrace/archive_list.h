@@ -26,7 +26,7 @@ typedef struct vr_list {
 } vr_list;
 
 /* What two names are compared by: without leading "./". */
-const char *vr_name_key(const char *name);
+VR_API const char *vr_name_key(const char *name);
 
 static inline bool vr_name_is_manifest(const char *name)
 {

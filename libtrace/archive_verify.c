@@ -116,14 +116,15 @@ static void check_place(check *of, const vr_entry *entry, uint64_t expected)
     of->bad++;
 }
 
-/* Whether somebody has added to the archive since it was opened: other members stand where its end marker was then. */
+/* Whether somebody has added to the archive since it was opened: other members stand where its end marker was then. A
+ * change that is under way may have made the file as long as it was, and have no footer that counts: its time tells. */
 static bool was_added_to(const vr_archive *archive)
 {
     struct stat now;
     vr_footer footer;
     if (fstat(archive->fd, &now) != 0)
         return false;
-    return now.st_size != archive->file.st_size ||
+    return !vr_is_unchanged(&now, &archive->file) ||
            (vr_footer_read(&footer, archive->fd, (uint64_t)now.st_size - VR_END_MARKER) &&
             vr_footer_counts(&footer, archive->fd) && footer.end > archive->end);
 }

@@ -65,7 +65,7 @@ INLINE void widen(scan *s, uint64_t code, uint64_t magnitude, int64_t low, int64
 #define select_max_s(N, a, b) SELECT(N, (ints##N)(a) > (ints##N)(b), a, b)
 
 /* For codes of N bits: accumulators of extrema, one step of them, and their end; the extrema of what is left or, if
- * `special`, of the finite elements only; and how many codes, twice if `real`, are below a limit. */
+ * `special`, of the finite elements only; and how many are 0 or, of magnitude, below `normal`. */
 #define DEFINE_SCAN(N, how)                                                                                            \
     typedef uint##N##_t code##N __attribute__((aligned(1), may_alias));                                                \
     typedef uint##N##_t codes##N __attribute__((vector_size(VECTOR_BYTES)));                                           \
@@ -108,24 +108,29 @@ INLINE void widen(scan *s, uint64_t code, uint64_t magnitude, int64_t low, int64
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
-    INLINE uint64_t below##N(const code##N *x, size_t n, bool real, uint##N##_t limit)                                 \
+    INLINE void count##N(scan *s, const code##N *x, size_t n, bool real, uint##N##_t normal)                           \
     {                                                                                                                  \
         enum { CODES = VECTOR_BYTES * 8 / N, MOST = 255 * CODES }; /* counters of 8 bits */                            \
-        uint64_t count = 0;                                                                                            \
         size_t i = 0;                                                                                                  \
         while (n - i >= CODES) {                                                                                       \
             const size_t end = i + (n - i < MOST ? (n - i) / CODES * CODES : MOST);                                    \
-            codes##N counts = {0};                                                                                     \
+            codes##N zero = {0}, tiny = {0};                                                                           \
             for (; i < end; i += CODES) {                                                                              \
-                const codes##N code = LOAD(codes##N, &x[i]);                                                           \
-                counts -= (codes##N)((real ? code + code : code) < limit);                                             \
+                const codes##N code = LOAD(codes##N, &x[i]), magnitude = real ? code + code : code;                    \
+                zero -= (codes##N)(magnitude == 0);                                                                    \
+                if (real)                                                                                              \
+                    tiny -= (codes##N)(magnitude < normal);                                                            \
             }                                                                                                          \
-            for (size_t k = 0; k < CODES; k++)                                                                         \
-                count += counts[k];                                                                                    \
+            for (size_t k = 0; k < CODES; k++) {                                                                       \
+                s->zero += zero[k];                                                                                    \
+                s->tiny += real ? tiny[k] : zero[k];                                                                   \
+            }                                                                                                          \
         }                                                                                                              \
-        for (; i < n; i++)                                                                                             \
-            count += (uint##N##_t)(real ? x[i] + x[i] : x[i]) < limit;                                                 \
-        return count;                                                                                                  \
+        for (; i < n; i++) {                                                                                           \
+            const uint##N##_t magnitude = (uint##N##_t)(real ? x[i] + x[i] : x[i]);                                    \
+            s->zero += magnitude == 0;                                                                                 \
+            s->tiny += magnitude < normal;                                                                             \
+        }                                                                                                              \
     }
 
 #ifdef __AVX2__
@@ -381,9 +386,7 @@ INLINE void count_tiny(scan *s, const char *x, size_t n, vr_dtype dtype)
     const uint64_t normal = real ? 2 * layout_of(dtype).normal : 1;
     if (s->magnitude_min >= normal)
         return;
-#define COUNT(N)                                                                                                       \
-    s->zero = below##N((const code##N *)x, n, real, 1);                                                                \
-    s->tiny = real ? below##N((const code##N *)x, n, real, (uint##N##_t)normal) : s->zero
+#define COUNT(N) count##N(s, (const code##N *)x, n, real, (uint##N##_t)normal)
     BY_SIZE(dtype, COUNT)
 #undef COUNT
 }

@@ -1,5 +1,6 @@
 #include <varanalyze/source.h>
 
+#include "archive_list.h"
 #include "decompress.h"
 #include "fail.h"
 #include "tar.h"
@@ -197,13 +198,6 @@ static bool ends_in(const char *name, const char *suffix)
     return length > end && strcmp(name + length - end, suffix) == 0;
 }
 
-static const char *without_dot(const char *name)
-{
-    while (strncmp(name, "./", 2) == 0)
-        name += 2;
-    return name;
-}
-
 static bool is_hdf5_name(const char *name)
 {
     return ends_in(name, ".h5") || ends_in(name, ".hdf5");
@@ -211,7 +205,7 @@ static bool is_hdf5_name(const char *name)
 
 static bool is_chosen(const vr_member *member, const char *pattern)
 {
-    return member->type == '0' && (!pattern || fnmatch(pattern, without_dot(member->name), 0) == 0);
+    return member->type == '0' && (!pattern || fnmatch(pattern, vr_name_key(member->name), 0) == 0);
 }
 
 /* The files among an archive's members that match a pattern, if there is one; where any of them are HDF5 files by their
@@ -226,7 +220,7 @@ static vr_status add_members(list *all, vr_archive *archive, const char *path, c
         only_hdf5 = is_chosen(&members[i], pattern) && is_hdf5_name(members[i].name);
     for (uint64_t i = 0; status == VR_OK && i < count; i++)
         if (is_chosen(&members[i], pattern) && (!only_hdf5 || is_hdf5_name(members[i].name)))
-            status = add(all, "%s:%s", path, without_dot(members[i].name));
+            status = add(all, "%s:%s", path, vr_name_key(members[i].name));
     if (status != VR_OK || all->count)
         return status;
     if (count == 0)
@@ -243,7 +237,7 @@ static vr_status add_member(list *all, vr_archive *archive, const char *path, co
     vr_member member;
     if (!is_pattern(name) || vr_archive_find(archive, name, &member) == VR_OK)
         return add(all, "%s:%s", path, name);
-    return add_members(all, archive, path, without_dot(name));
+    return add_members(all, archive, path, vr_name_key(name));
 }
 
 /* What of an archive is named; `name` NULL: the archive alone. */

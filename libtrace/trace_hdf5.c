@@ -3,9 +3,9 @@
 #include "hdf5_types.h"
 
 #include "fail.h"
+#include "io.h"
 
 #include <errno.h>
-#include <io.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,8 @@
 
 typedef struct tables {
     hid_t file, records, payload, record_type;
-    /* Where both datasets lie in the file, each in one piece: then they are read without the library, and the library's
-     * half megabyte for an open file is given back. */
-    bool placed;
+    /* Where both datasets lie in the file, each in one piece: then they are read without the library, and all handles
+     * are closed, which gives back the library's half megabyte for an open file. */
     uint64_t records_place, payload_place;
 } tables;
 
@@ -211,19 +210,15 @@ static vr_status load_steps(vr_trace *trace, const tables *in)
     return status;
 }
 
-/* Whether and where a dataset of so many bytes lies in the file in one piece. Behind a user block H5Dget_offset has a
- * place even for one that is not stored. */
+/* Whether and where a dataset of so many bytes, none of them in another file, lies in the file in one piece: only a
+ * contiguous one has an offset. Behind a user block that is so even for one that is not stored. */
 static bool find_place(const vr_trace *trace, hid_t set, uint64_t bytes, uint64_t *place)
 {
-    const hid_t plist = H5Dget_create_plist(set);
     const uint64_t size = trace->file.size;
     const haddr_t offset = H5Dget_offset(set);
-    const bool plain = plist >= 0 && H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Pget_external_count(plist) == 0;
-    if (plist >= 0)
-        H5Pclose(plist);
     *place = offset;
-    return plain && (bytes == 0 || (H5Dget_storage_size(set) == bytes && offset != HADDR_UNDEF && offset <= size &&
-                                    bytes <= size - offset));
+    return bytes == 0 ||
+           (H5Dget_storage_size(set) == bytes && offset != HADDR_UNDEF && offset <= size && bytes <= size - offset);
 }
 
 static void close_handles(tables *in)
@@ -252,9 +247,8 @@ static vr_status open_tables(vr_trace *trace, tables *in)
     if (trace->info.record_count != (n ? trace->steps[n - 1].first + trace->steps[n - 1].count : 0))
         return damaged(trace, "steps");
     const uint64_t bytes = trace->info.record_count * sizeof(vr_trace_record);
-    in->placed = find_place(trace, in->records, bytes, &in->records_place) &&
-                 find_place(trace, in->payload, trace->info.payload_bytes, &in->payload_place);
-    if (in->placed)
+    if (find_place(trace, in->records, bytes, &in->records_place) &&
+        find_place(trace, in->payload, trace->info.payload_bytes, &in->payload_place))
         close_handles(in);
     return VR_OK;
 }
@@ -288,7 +282,7 @@ static vr_status read_rows(vr_trace *trace, hid_t set, hid_t type, uint64_t firs
 static vr_status read_records(vr_trace *trace, uint64_t first, uint64_t count, vr_trace_record *out)
 {
     const tables *in = trace->state;
-    if (in->placed)
+    if (in->file < 0)
         return read_bytes(trace, in->records_place + first * sizeof *out, count * sizeof *out, out);
     return read_rows(trace, in->records, in->record_type, first, count, out);
 }
@@ -296,7 +290,7 @@ static vr_status read_records(vr_trace *trace, uint64_t first, uint64_t count, v
 static vr_status read_payload(vr_trace *trace, uint64_t offset, uint64_t bytes, void *out)
 {
     const tables *in = trace->state;
-    if (in->placed)
+    if (in->file < 0)
         return read_bytes(trace, in->payload_place + offset, bytes, out);
     return read_rows(trace, in->payload, H5T_NATIVE_UINT8, offset, bytes, out);
 }

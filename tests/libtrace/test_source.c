@@ -52,6 +52,7 @@ static int make_files(void **state)
     shell("cp foreign.tar misnamed.h5 && head -c 300 foreign.tgz >cut.tgz && tar -cf none.tar -T /dev/null");
     shell("tar -cf packed.tar foreign.tar run2.h5.gz && mkdir BZhang && cp run1.h5 BZhang && tar -cf BZh.tar "
           "BZhang/run1.h5");
+    shell("tar -cf dotted.tar --transform 's,^,.//,' run1.h5 && tar -rf dotted.tar --transform 's,^,././/,' deep");
     const vr_addition files[] = {{"run1.h5", "run1.h5"}, {"run2.h5", "b/run2.h5"}, {"note.txt", "note.txt"}};
     assert_int_equal(vr_archive_append("own.tar", files, 3, VR_TAKEN_REFUSE, true, NULL, NULL), VR_OK);
     return 0;
@@ -100,6 +101,8 @@ static void test_all_forms_read(void **state)
     reads("misnamed.h5:run2.h5", "run2.h5");
     reads("own.tar:b/run2.h5", "run2.h5");
     reads("own.tar:note.txt", "note.txt");
+    reads("dotted.tar:run1.h5", "run1.h5");
+    reads("dotted.tar:.//deep/run3.hdf5", "run1.h5");
 }
 
 static void test_names_with_colons(void **state)
@@ -184,6 +187,9 @@ static void test_names(void **state)
     names_are("foreign.tar:*.hdf5", "foreign.tar:deep/run3.hdf5 ");
     names_are("foreign.tar:./run*", "foreign.tar:run1.h5 foreign.tar:run2.h5 foreign.tar:run[1].h5 ");
     names_are("foreign.tar:run[1].h5", "foreign.tar:run[1].h5 ");
+    names_are("dotted.tar", "dotted.tar:run1.h5 dotted.tar:deep/run3.hdf5 ");
+    names_are("dotted.tar:run*", "dotted.tar:run1.h5 "); /* whatever dots and slashes a name begins with */
+    names_are("dotted.tar:././/deep/*", "dotted.tar:deep/run3.hdf5 ");
     names_are("own.tar:*", "own.tar:run1.h5 own.tar:b/run2.h5 "); /* not note.txt */
     names_are("own.tar:no*", "own.tar:note.txt ");
     names_are("own.tar", "own.tar:run1.h5 own.tar:b/run2.h5 ");
