@@ -276,7 +276,7 @@ static void choose_pieces(columns *of)
 {
     of->pieces = of->w->pieces < of->rows ? of->w->pieces : of->rows;
     if (of->w->order == VR_ORDER_ATOMIC)
-        of->pieces = (of->rows - 1) / atomic_terms(of->rows, 32, BLOCK) + 1;
+        of->pieces = atomic_pieces(of->rows, 32, BLOCK);
     of->blocks = (of->rows - 1) / of->pieces / BLOCK + 1;
 }
 

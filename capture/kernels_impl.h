@@ -7,15 +7,16 @@
 #include <isa.h>
 #include <omp.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <varanalyze/kernels.h>
 
 #if VR_REAL_BITS == 32
 typedef float real;
+typedef uint32_t bits_t;
 #define NAME_(x)    x##_f32
 #define SIGNIFICAND 24
 #elif VR_REAL_BITS == 64
 typedef double real;
+typedef uint64_t bits_t;
 #define NAME_(x)    x##_f64
 #define SIGNIFICAND 53
 #else
@@ -133,11 +134,12 @@ INLINE real without_payload(real x)
     return x == x ? x : (real)__builtin_nan("");
 }
 
-/* Terms of a piece of `atomic`: enough pieces that threads meet, not so many that they do nothing else. */
-INLINE int64_t atomic_terms(int64_t n, int64_t pieces, int64_t most)
+/* Pieces of a sum in the order `atomic`, `wanted` or, where one would have more than `most` terms, more: enough that
+ * threads meet, not so many that they do nothing else. */
+INLINE int64_t atomic_pieces(int64_t n, int64_t wanted, int64_t most)
 {
-    const int64_t terms = (n - 1) / pieces + 1;
-    return terms < 8 ? 8 : terms < most ? terms : most;
+    const int64_t each = (n - 1) / wanted + 1, terms = each < 8 ? 8 : each < most ? each : most;
+    return (n - 1) / terms + 1;
 }
 
 /* Threads for a sum of so many bytes. `atomic` is there to race, not to be fast: for small sums as well. */

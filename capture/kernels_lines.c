@@ -258,7 +258,7 @@ static vr_status sum_shuffled(const lines *of, real *out, int threads)
 static int64_t pieces_of(const way *w, int64_t n)
 {
     if (w->order == VR_ORDER_ATOMIC)
-        return (n - 1) / atomic_terms(n, 32, 1024) + 1;
+        return atomic_pieces(n, 32, 1024);
     return w->pieces < n ? w->pieces : n;
 }
 

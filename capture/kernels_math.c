@@ -2,11 +2,9 @@
 #include "run_impl.h"
 
 #include <formats/fail.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <varanalyze/kernels.h>
-#include <varanalyze/random.h>
 
 static const char *const orders[VR_ORDERS] = {"fixed", "threads", "atomic", "shuffled", "exact"};
 

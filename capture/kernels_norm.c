@@ -93,6 +93,15 @@ static void scale(steps *s, real *out, const real *inverse, const real *gamma, c
     without_payloads(out, of->rows * of->channels);
 }
 
+/* `of` times `count` reals and one more, unless the status is a failure already; the caller's to free. */
+static real *room_for(vr_status *status, size_t of, int64_t count, const char *kernel)
+{
+    real *room = *status == VR_OK ? malloc((of * (size_t)count + 1) * sizeof *room) : NULL;
+    if (*status == VR_OK && !room)
+        *status = vr_fail(VR_ERROR_MEMORY, "%s: no memory for %lld sums", kernel, (long long)count);
+    return room;
+}
+
 static vr_status check(const vr_batchnorm *of)
 {
     return NAME(vr_check_sizes)("batchnorm", 2, (const int64_t[]){of->rows, of->channels});
@@ -127,9 +136,7 @@ vr_status NAME(vr_batchnorm_forward)(vr_math *math, real *out, real *mean, real 
 {
     vr_status status = check(shape);
     steps s = begin(math, &status, shape->channels, shape->rows);
-    real *room = status == VR_OK ? malloc((2 * (size_t)shape->channels + 1) * sizeof *room) : NULL;
-    if (status == VR_OK && !room)
-        status = vr_fail(VR_ERROR_MEMORY, "batchnorm: no memory for %lld channels", (long long)shape->channels);
+    real *room = room_for(&status, 2, shape->channels, "batchnorm");
     real *squares = room, *now = room ? room + shape->channels : NULL;
     if (status == VR_OK)
         status = measure(&s, out, mean, squares, x, shape);
@@ -214,9 +221,7 @@ vr_status NAME(vr_batchnorm_backward)(vr_math *math, real *dx, real *dgamma, rea
 {
     vr_status status = check(shape);
     steps s = begin(math, &status, shape->channels, shape->rows);
-    real *room = status == VR_OK ? malloc((3 * (size_t)shape->channels + 1) * sizeof *room) : NULL;
-    if (status == VR_OK && !room)
-        status = vr_fail(VR_ERROR_MEMORY, "batchnorm: no memory for %lld channels", (long long)shape->channels);
+    real *room = room_for(&status, 3, shape->channels, "batchnorm");
     if (status != VR_OK)
         return status;
     const vr_float_env outer = vr_float_enter();
@@ -291,20 +296,13 @@ static vr_status check_rows(int64_t rows, int64_t n)
     return NAME(vr_check_sizes)("softmax", 2, (const int64_t[]){rows, n});
 }
 
-static vr_status allocate_sums(real **out, int64_t rows)
-{
-    *out = malloc(((size_t)rows + 1) * sizeof **out);
-    return *out ? VR_OK : vr_fail(VR_ERROR_MEMORY, "softmax: no memory for %lld sums", (long long)rows);
-}
-
 vr_status NAME(vr_softmax)(vr_math *math, real *out, const real *x, int64_t rows, int64_t n)
 {
     vr_status status = check_rows(rows, n);
     steps s = begin(math, &status, rows, n);
     if (status != VR_OK || rows == 0 || n == 0)
         return status;
-    real *sums;
-    status = allocate_sums(&sums, rows);
+    real *sums = room_for(&status, 1, rows, "softmax");
     if (status != VR_OK)
         return status;
     const way difference = next_step(&s), exponents = next_step(&s), sum = next_step(&s);
@@ -330,8 +328,7 @@ vr_status NAME(vr_softmax_backward)(vr_math *math, real *dx, const real *dout, c
     steps s = begin(math, &status, rows, n);
     if (status != VR_OK || rows == 0 || n == 0)
         return status;
-    real *sums;
-    status = allocate_sums(&sums, rows);
+    real *sums = room_for(&status, 1, rows, "softmax");
     if (status != VR_OK)
         return status;
     const way sum = next_step(&s);

@@ -19,8 +19,8 @@ enum {
     PACKED_BYTES = 4 << 20, /* of b at a time */
 };
 
-/* What becomes of a tile: it begins or adds to the sums, or to those of all threads, or to sketches. */
-typedef enum sink_kind { SINK_BEGIN, SINK_ADD, SINK_ATOMIC, SINK_SKETCH } sink_kind;
+/* What becomes of a tile: it begins or adds to the sums, or to those of all threads. (Exact tiles add to sketches.) */
+typedef enum sink_kind { SINK_BEGIN, SINK_ADD, SINK_ATOMIC } sink_kind;
 
 /* A product over a range of terms, and where its sums go. */
 typedef struct task {
@@ -56,6 +56,12 @@ static size_t packed_size(const task *t)
     return is_exact(t) ? sizeof(double) : sizeof(real);
 }
 
+/* Bytes of a packed panel of one block of terms. */
+static size_t panel_size(const task *t)
+{
+    return (size_t)(t->terms * t->columns) * packed_size(t);
+}
+
 static void widen(double *out, const real *from, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -79,8 +85,8 @@ static void pack_panel(const task *t, void *out, int64_t panel, int64_t first, i
             t->b_size[index + j] += __builtin_fabs(wide[k * t->columns + j]);
 }
 
-/* Rows of a from `index` on, for a task that begins with column `column`. */
-static void pack_rows(const task *t, void *out, int64_t index, int64_t count, int64_t column, int64_t first, int64_t n)
+/* Rows of a from `index` on, for a task that begins with panel `panel`: the first notes how large they are. */
+static void pack_rows(const task *t, void *out, int64_t index, int64_t count, int64_t panel, int64_t first, int64_t n)
 {
     if (!is_exact(t)) {
         NAME(vr_pack_rows)(out, &t->of->a, t->order, index, count, first, n);
@@ -93,7 +99,7 @@ static void pack_rows(const task *t, void *out, int64_t index, int64_t count, in
         widen(wide, narrow, n);
         for (int64_t k = 0; k < n; k++)
             most = !(__builtin_fabs(wide[k]) <= most) ? __builtin_fabs(wide[k]) : most;
-        if (column == 0 && !(most <= t->a_most[index + i]))
+        if (panel == 0 && !(most <= t->a_most[index + i]))
             t->a_most[index + i] = most;
     }
 }
@@ -167,13 +173,13 @@ static void add_tile(const task *t, const real *a, const real *b, int64_t i, int
 static void add_rows(const task *t, const char *a, const char *packed, int64_t i, int64_t count, int64_t panel,
                      int64_t end, int64_t first, int64_t n, sink_kind sink, bool backward)
 {
-    const size_t size = packed_size(t), panel_bytes = (size_t)(t->terms * t->columns) * size;
+    const size_t size = packed_size(t), panel_bytes = panel_size(t);
     const int64_t tiles = (count - 1) / t->rows + 1, all = (end - panel) * tiles;
     for (int64_t done = 0; done < all; done++) {
         const int64_t tile = backward ? all - 1 - done : done, p = tile / tiles, r = tile % tiles * t->rows;
         const int64_t rows = least(t->rows, count - r), j = (panel + p) * t->columns;
         const void *a_at = a + (size_t)(r * STRIDE) * size, *b_at = packed + (size_t)p * panel_bytes;
-        if (sink == SINK_SKETCH)
+        if (is_exact(t))
             add_sketches(t, a_at, b_at, i + r, rows, j, least(t->columns, t->of->n - j), n);
         else
             add_tile(t, a_at, b_at, i + r, rows, j, first, n, sink);
@@ -214,12 +220,12 @@ static void add_blocks(const task *t, const grid *g, int64_t number, int64_t fir
 {
     const int64_t i = number / g->groups * g->rows, count = least(g->rows, t->of->m - i);
     const int64_t panel = number % g->groups * g->panels, last = least(panel + g->panels, t->panels);
-    const size_t panel_bytes = (size_t)(t->terms * t->columns) * packed_size(t);
+    const size_t panel_bytes = panel_size(t);
     const char *b = (const char *)t->b + (size_t)panel * panel_bytes;
     char *a = rows_of_thread(t);
     for (int64_t k = first; k < end; k += t->terms, b += (size_t)t->panels * panel_bytes) {
         const int64_t n = least(t->terms, end - k);
-        const sink_kind sink = is_exact(t) ? SINK_SKETCH : begun || k > first ? SINK_ADD : SINK_BEGIN;
+        const sink_kind sink = begun || k > first ? SINK_ADD : SINK_BEGIN;
         pack_rows(t, a, i, count, panel, k, n);
         add_rows(t, a, b, i, count, panel, last, k, n, sink, false);
     }
@@ -229,7 +235,7 @@ static void add_blocks(const task *t, const grid *g, int64_t number, int64_t fir
 static void add_range(const task *t, const grid *g, int64_t first, int64_t end, bool begun)
 {
     const int64_t blocks = (end - first - 1) / t->terms + 1;
-    const size_t panel_bytes = (size_t)(t->terms * t->columns) * packed_size(t);
+    const size_t panel_bytes = panel_size(t);
 #pragma omp parallel num_threads(t->threads) if (t->threads > 1)
     {
         const vr_float_env outer = vr_float_enter();
@@ -249,9 +255,8 @@ static void add_range(const task *t, const grid *g, int64_t first, int64_t end, 
 
 static bool allocate(task *t, int64_t blocks)
 {
-    const size_t panel_bytes = (size_t)(t->terms * t->columns) * packed_size(t);
     const size_t row_bytes = (size_t)t->threads * ROWS * STRIDE * packed_size(t);
-    t->b = aligned_alloc(64, (size_t)up_to((int64_t)((size_t)(blocks * t->panels) * panel_bytes), 64));
+    t->b = aligned_alloc(64, (size_t)up_to((int64_t)((size_t)(blocks * t->panels) * panel_size(t)), 64));
     t->a = aligned_alloc(64, row_bytes);
     if (t->a) /* the rows of a tile beyond the last are computed too, if not used */
         memset(t->a, 0, row_bytes);
@@ -261,7 +266,7 @@ static bool allocate(task *t, int64_t blocks)
 /* Terms [first, end) added to the sums, which have a first term if `begun`. */
 static bool add_terms(task *t, int64_t first, int64_t end, bool begun)
 {
-    const int64_t block_bytes = t->panels * t->columns * t->terms * (int64_t)packed_size(t);
+    const int64_t block_bytes = t->panels * (int64_t)panel_size(t);
     const int64_t most = PACKED_BYTES / block_bytes > 1 ? PACKED_BYTES / block_bytes : 1;
     const int64_t blocks = least(most, (end - first - 1) / t->terms + 1);
     const bool ready = allocate(t, blocks);
@@ -350,7 +355,9 @@ static vr_status multiply_by_threads(const way *w, const product *of, int thread
     if (__builtin_mul_overflow(all * (int64_t)sizeof(real), pieces, &bytes))
         return no_memory();
     real *sums = malloc((size_t)bytes);
-    bool fine = sums != NULL;
+    if (!sums)
+        return no_memory();
+    bool fine = true;
 #pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1) reduction(&& : fine)
     for (int64_t p = 0; p < pieces; p++) {
         const vr_float_env outer = vr_float_enter();
@@ -373,7 +380,7 @@ static void add_piece(const task *t, const grid *g, int64_t number, int64_t piec
                   n = piece_start(t->of->k, pieces, number % pieces + 1) - first;
     const int64_t i = place / g->groups * g->rows, count = least(g->rows, t->of->m - i);
     const int64_t panel = place % g->groups * g->panels, last = least(panel + g->panels, t->panels);
-    const size_t panel_bytes = (size_t)(t->terms * t->columns) * packed_size(t);
+    const size_t panel_bytes = panel_size(t);
     char *b = (char *)t->b + (size_t)(thread_of(t) * t->panels) * panel_bytes, *a = rows_of_thread(t);
     for (int64_t p = panel; p < last; p++)
         pack_panel(t, b + (size_t)(p - panel) * panel_bytes, p, first, n);
@@ -384,7 +391,7 @@ static void add_piece(const task *t, const grid *g, int64_t number, int64_t piec
 static vr_status multiply_atomically(const way *w, const product *of, int threads)
 {
     task t = task_of(w, of, threads);
-    const int64_t pieces = (of->k - 1) / atomic_terms(of->k, 16, BLOCK) + 1;
+    const int64_t pieces = atomic_pieces(of->k, 16, BLOCK);
     const grid g = grid_of(&t);
     const bool ready = allocate(&t, threads);
     if (ready) {

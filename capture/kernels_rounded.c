@@ -10,12 +10,6 @@ enum { MOST_LANES = 64 };
 
 _Static_assert(TILE_COLUMNS <= (int)MOST_LANES && (int)LANES <= (int)MOST_LANES, "a row of a tile is one row of lanes");
 
-#if VR_REAL_BITS == 32
-typedef uint32_t bits_t;
-#else
-typedef uint64_t bits_t;
-#endif
-
 /* What the operations of a loop have in common; all but key are constants in the common cases. */
 typedef struct arithmetic {
     vr_rounding_mode mode;

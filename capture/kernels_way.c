@@ -10,10 +10,8 @@
 #include <varanalyze/random.h>
 
 #if VR_REAL_BITS == 32
-typedef uint32_t bits_t;
 #define WORD vr_stream_word
 #else
-typedef uint64_t bits_t;
 #define WORD vr_stream_word64
 #endif
 

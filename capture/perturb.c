@@ -202,18 +202,16 @@ static bool is_writable(uintptr_t begin, uintptr_t end)
     return begin >= end;
 }
 
-/* Puts `count` elements, in logical order from `first` on, where the tensor has them. */
-static void put_back(const vr_tensor *tensor, const char *elements, int64_t first, int64_t count)
+/* Puts the element that has `index` in logical order where the tensor has it. */
+static void put_back(const vr_tensor *tensor, const char *element, int64_t index)
 {
     const int64_t size = (int64_t)vr_dtype_size(tensor->dtype);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t rest = first + i, offset = 0;
-        for (int d = tensor->rank - 1; d >= 0; d--) {
-            offset += rest % tensor->shape[d] * tensor->strides[d];
-            rest /= tensor->shape[d];
-        }
-        memcpy((char *)(uintptr_t)tensor->data + offset * size, elements + i * size, (size_t)size);
+    int64_t offset = 0;
+    for (int d = tensor->rank - 1; d >= 0; d--) {
+        offset += index % tensor->shape[d] * tensor->strides[d];
+        index /= tensor->shape[d];
     }
+    memcpy((char *)(uintptr_t)tensor->data + offset * size, element, (size_t)size);
 }
 
 /* One piece. Only elements that are drawn are written: converting a NaN there and back may make it quiet. */
@@ -234,7 +232,7 @@ static void change_piece(const vr_perturb_rule *rule, const vr_tensor *tensor, i
         vr_from_f64(element, tensor->dtype, &value, 1);
         vr_to_f64(&back, element, tensor->dtype, 1);
         if (isfinite(back))
-            put_back(tensor, element, first + i, 1);
+            put_back(tensor, element, first + i);
     }
 }
 

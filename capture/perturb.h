@@ -39,7 +39,7 @@ bool vr_perturb_is_due(const vr_perturb_rule *rule, uint64_t step);
 
 /* Changes the tensor's elements where they lie, by random numbers of stream (key, index); `tensor` has been checked.
  * NaN, infinities and zeros stay, and so do integers. Fails with VR_ERROR_UNSUPPORTED where the memory cannot be
- * written, before anything is. */
+ * written, and with VR_ERROR_MEMORY, before anything is. */
 vr_status vr_perturb_tensor(const vr_perturb_rule *rule, const vr_tensor *tensor, uint64_t key, uint64_t index);
 
 #endif

@@ -128,14 +128,15 @@ INLINE void plain32_full(const vr_rounding_call *call, vr_operation op, vr_round
     plain32(call, op, mode, 0, operands);
 }
 
+/* Of an addition, subtraction or multiplication. */
 NOINLINE void singly32(const vr_rounding_call *call, vr_operation op, size_t begin, size_t n)
 {
-    const float *a = call->a, *b = op == VR_SQRT ? a : call->b, *c = op == VR_FMA ? call->c : a;
+    const float *a = call->a, *b = call->b;
     float *out = call->out;
     for (size_t i = begin; i < begin + n; i++) {
-        const uint32_t word = call->operands ? vr_operand_word_f32(op, a[i], b[i], c[i], call->key)
+        const uint32_t word = call->operands ? vr_operand_word_f32(op, a[i], b[i], 0, call->key)
                                              : vr_stream_word(call->key, call->position + i);
-        out[i] = vr_core_f32(call->mode, op, 0, a[i], b[i], c[i], word);
+        out[i] = vr_core_f32(call->mode, op, 0, a[i], b[i], 0, word);
     }
 }
 
@@ -354,7 +355,6 @@ INLINE bool any_large(f64v x)
 /* The conditions of rounding_core.h. */
 INLINE bool is_ordinary64(vr_operation op, vr_rounding_mode mode, f64v a, f64v b, f64v c, f64v s)
 {
-    const bool exact_product = HAS_FMA || op == VR_ADD || op == VR_SUB || !(any_large(a) || any_large(b));
     if (mode == VR_ROUND_UD && op == VR_DIV && any_beyond64((u64v)b & ~SIGN64, INFINITY64))
         return false; /* x / Inf is 0 and stays */
     if (mode == VR_ROUND_UD && (HAS_FMA || op != VR_FMA))
@@ -364,7 +364,7 @@ INLINE bool is_ordinary64(vr_operation op, vr_rounding_mode mode, f64v a, f64v b
     case VR_SUB:
         return !any_beyond64(keep_finite64(((u64v)s & ~SIGN64) - LOW64, s), HIGH64 - LOW64); /* as for f32 */
     case VR_MUL:
-        return exact_product && !any_off_middle(s, a, b);
+        return (HAS_FMA || !(any_large(a) || any_large(b))) && !any_off_middle(s, a, b);
     case VR_DIV: {
         const f64v one = (f64v){0} + 1;
         return !any_off_middle(b, one, one) && !any_off_middle(a, a, a) && !any_off_middle(s, a, a);

@@ -16,7 +16,7 @@ typedef struct vr_rounding_call {
     size_t n;
 } vr_rounding_call;
 
-/* The same for n conversions by sr to a narrow float type. */
+/* The same for n conversions to a narrow float type, by sr or, if `nearest`, to nearest. */
 typedef struct vr_narrow_call {
     vr_dtype to;
     bool nearest, operands;

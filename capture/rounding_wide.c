@@ -13,11 +13,6 @@ typedef struct scaled {
     int k;
 } scaled;
 
-static double power(int k)
-{
-    return k < -1022 ? 0 : k > 1023 ? INFINITY : vr_value_f64((uint64_t)(1023 + k) << 52);
-}
-
 static uint64_t further_word(uint64_t word, unsigned index)
 {
     return vr_mix64(word + index * VR_PAIR_STEP);
@@ -81,8 +76,8 @@ static scaled square_root(scaled x)
 
 static scaled shifted(scaled x, int k)
 {
-    const double by = power(x.k - k < -FAR ? -FAR : x.k - k);
-    return (scaled){x.h * by, x.l * by, k};
+    const int by = x.k - k < -FAR ? -FAR : x.k - k;
+    return (scaled){ldexp(x.h, by), ldexp(x.l, by), k};
 }
 
 /* h is nearest to x + y exactly when neither or only x has an l. */
@@ -163,16 +158,11 @@ static double exact_zero(vr_rounding_mode mode, vr_operation op, double a, doubl
     return first || second ? -0.0 : 0.0;
 }
 
-static double unscaled(double x, int k)
-{
-    return x * power(k / 2) * power(k - k / 2);
-}
-
 /* Beyond the range any number is as good as another, so that k need not go far. */
 static double choose(vr_rounding_mode mode, scaled x, int t, uint64_t word)
 {
     const int k = x.k < -1200 ? -1200 : x.k > 1030 ? 1030 : x.k, least = 1023 - 1074 - k;
-    const vr_grid grid = {t, least < 1 ? 1 : least, power(1024 - k)};
+    const vr_grid grid = {t, least < 1 ? 1 : least, ldexp(1, 1024 - k)};
     vr_exact r = {x.h, x.l};
     r = vr_to_grid(r, grid);
     if (fabs(r.s) >= grid.limit) {
@@ -180,7 +170,7 @@ static double choose(vr_rounding_mode mode, scaled x, int t, uint64_t word)
         r.e = -copysign(1, r.s);
     }
     const double draw = ((double)(word >> 12) + 1) * VR_2_M52;
-    return unscaled(vr_choose(mode, r, grid, draw, word >> 63 != 0), k);
+    return ldexp(vr_choose(mode, r, grid, draw, word >> 63 != 0), k);
 }
 
 /* Whether x is a number of t bits. */

@@ -18,11 +18,6 @@ static const struct {
     [OPTIMIZER_ADAGRAD] = {"adagrad", 0.03F, false, true},
 };
 
-const char *optimizer_name(optimizer_kind kind)
-{
-    return kinds[kind].name;
-}
-
 bool optimizer_parse(optimizer_kind *out, const char *name)
 {
     for (int kind = 0; kind < OPTIMIZER_KINDS; kind++)

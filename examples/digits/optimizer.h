@@ -32,8 +32,7 @@ typedef struct net_optimizer {
     float *m[NET_PARAMETERS], *v[NET_PARAMETERS]; /* NULL where the kind has none */
 } net_optimizer;
 
-/* "sgd", "momentum", ... */
-const char *optimizer_name(optimizer_kind kind);
+/* Of "sgd", "momentum", ...; false: no such one. */
 bool optimizer_parse(optimizer_kind *out, const char *name);
 
 /* The learning rate that goes well with the kind. */
