@@ -70,9 +70,7 @@ static void list_json(FILE *out, const va_members *list)
     json_t *members = json_array();
     for (uint64_t i = 0; i < list->count; i++)
         json_array_append_new(members, member_json(list->members[i]));
-    json_t *json = json_pack("{s:o, s:o}", "archive", va_json_path(list->path), "members", members);
-    va_print_json(out, json);
-    json_decref(json);
+    va_print_json(out, json_pack("{s:o, s:o}", "archive", va_json_path(list->path), "members", members));
 }
 
 void va_members_print(FILE *out, const va_members *list, va_format format)
@@ -136,7 +134,6 @@ static void verdict_json(FILE *out, const va_verdict *v)
         json_pack("{s:o, s:I, s:I, s:I, s:o}", "archive", va_json_path(v->path), "members", (json_int_t)v->members,
                   "bad", (json_int_t)v->bad, "unknown", (json_int_t)v->unknown, "problems", problems);
     va_print_json(out, json);
-    json_decref(json);
 }
 
 void va_verdict_print(FILE *out, const va_verdict *verdict, va_format format, bool first)

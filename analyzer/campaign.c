@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <formats/fail.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +13,22 @@ static const char *const known[] = {"init",         "order",   "shift",    "drop
                                     "augmentation", "kernels", "rounding", "perturb"};
 #define KNOWN (sizeof known / sizeof *known)
 
-static const char word_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-
 static vr_status no_memory(void)
 {
     return vr_fail(VR_ERROR_MEMORY, "out of memory");
 }
 
-static void free_list(char **list)
+void va_strings_free(char **strings)
 {
-    for (char **at = list; at && *at; at++)
+    for (char **at = strings; at && *at; at++)
         free(*at);
-    free(list);
+    free(strings);
 }
 
 void va_campaign_free(va_campaign *campaign)
 {
-    free_list(campaign->command);
-    free_list(campaign->variables);
+    va_strings_free(campaign->command);
+    va_strings_free(campaign->variables);
     for (size_t i = 0; i < campaign->condition_count; i++) {
         free(campaign->conditions[i].name);
         free(campaign->conditions[i].vary);
@@ -87,7 +86,7 @@ static void put_word(char *list, const char *word, size_t length)
 
 static vr_status add_purpose(char *out, const char *word, size_t length, const char *hold)
 {
-    if (strspn(word, word_bytes) < length)
+    if (strspn(word, VA_WORD_BYTES) < length)
         return vr_fail(VR_ERROR_ARGUMENT, "'%.*s' is no purpose: letters, digits, '_', '.' and '-'", (int)length, word);
     if (length == 3 && memcmp(word, "all", 3) == 0) {
         for (size_t i = 0; i < KNOWN; i++)
@@ -150,7 +149,7 @@ vr_status va_campaign_add(va_campaign *campaign, const char *name, size_t name_b
 vr_status va_campaign_add_condition(va_campaign *campaign, const char *text)
 {
     const size_t name = strcspn(text, ":"), list = text[name] ? strcspn(text + name + 1, ":") : 0;
-    if (!text[name] || name == 0 || name > VA_CONDITION_MOST || strspn(text, word_bytes) < name || *text == '.' ||
+    if (!text[name] || name == 0 || name > VA_CONDITION_MOST || strspn(text, VA_WORD_BYTES) < name || *text == '.' ||
         *text == '-')
         return vr_fail(VR_ERROR_ARGUMENT,
                        "condition '%s': not NAME:LIST or NAME:LIST:N with a name of letters, digits, '_', '.' and '-', "
@@ -232,6 +231,19 @@ const char *va_run_name(char out[VA_RUN_NAME], const va_campaign *campaign, va_t
 bool va_outcome_is_ok(const va_outcome *outcome)
 {
     return outcome->done && !outcome->timed_out && outcome->signal == 0 && outcome->exit_code == 0;
+}
+
+void va_outcome_note(va_outcome *outcome, const char *format, ...)
+{
+    const size_t room = sizeof outcome->note;
+    size_t used = strlen(outcome->note);
+    va_list args;
+    va_start(args, format);
+    if (used > 0)
+        used += (size_t)snprintf(outcome->note + used, room - used, "; ");
+    if (used < room)
+        vsnprintf(outcome->note + used, room - used, format, args);
+    va_end(args);
 }
 
 const char *va_outcome_text(char out[VA_OUTCOME_TEXT], const va_outcome *outcome)

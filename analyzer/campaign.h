@@ -20,6 +20,9 @@
 #define VA_RUNS_MOST      1000000 /* of a campaign */
 #define VA_CONDITION_MOST 64      /* bytes of a condition's name */
 
+/* What names are made of: of conditions, purposes, modes and traces. */
+#define VA_WORD_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
 typedef struct va_condition {
     char *name;     /* "algo"; "run" where the user named none */
     char *vary;     /* purposes, comma-separated, without repeats; "" for none */
@@ -46,6 +49,9 @@ typedef struct va_campaign {
 } va_campaign;
 
 void va_campaign_free(va_campaign *campaign);
+
+/* Frees a list with NULL at its end, and its strings. */
+void va_strings_free(char **strings);
 
 /* A list of purposes, as the user gave it: "all" becomes the known ones without those of `hold`. Fails with
  * VR_ERROR_ARGUMENT when a word is malformed or stands in `hold` too. The string is the caller's. */
@@ -99,6 +105,9 @@ typedef struct va_outcome {
 } va_outcome;
 
 bool va_outcome_is_ok(const va_outcome *outcome);
+
+/* Adds to the note, as far as there is room. */
+void va_outcome_note(va_outcome *outcome, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "ok", "exit status 3", "killed by signal 11 (Segmentation fault)", "timed out". */
 #define VA_OUTCOME_TEXT 96

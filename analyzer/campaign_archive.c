@@ -1,5 +1,6 @@
 #include "campaign_archive.h"
 
+#include "archive_files.h"
 #include "campaign_json.h"
 #include "run_keeper.h"
 
@@ -153,23 +154,8 @@ vr_status va_campaign_write(const va_campaign *campaign, const char *archive, co
     return status;
 }
 
-/* Files on their way into the archive, and their names there. */
-typedef struct additions {
-    vr_addition *files;
-    uint64_t count;
-} additions;
-
-static void free_additions(additions *all)
-{
-    for (uint64_t i = 0; i < all->count; i++) {
-        free((char *)all->files[i].path);
-        free((char *)all->files[i].name);
-    }
-    free(all->files);
-}
-
 /* The file "folder/file" as member "name" + "end". */
-static vr_status add(additions *all, const char *folder, const char *file, const char *name, const char *end)
+static vr_status add(va_files *all, const char *folder, const char *file, const char *name, const char *end)
 {
     char *path = NULL, *member = NULL;
     vr_addition *files = realloc(all->files, (all->count + 1) * sizeof *files);
@@ -185,9 +171,8 @@ static vr_status add(additions *all, const char *folder, const char *file, const
 
 static int is_trace(const struct dirent *entry)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     const char *name = entry->d_name;
-    return fnmatch("?*.h5", name, 0) == 0 && name[strspn(name, plain)] == 0 &&
+    return fnmatch("?*.h5", name, 0) == 0 && name[strspn(name, VA_WORD_BYTES)] == 0 &&
            (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN);
 }
 
@@ -197,8 +182,8 @@ static int by_version(const struct dirent **a, const struct dirent **b)
 }
 
 /* One trace is called as the run is; of several, each keeps the name the program gave it behind that. */
-static vr_status add_each(additions *all, const char *folder, const char *name, struct dirent *const *entries,
-                          int count, json_t *names)
+static vr_status add_each(va_files *all, const char *folder, const char *name, struct dirent *const *entries, int count,
+                          json_t *names)
 {
     vr_status status = VR_OK;
     for (int i = 0; i < count && i < TRACES_MOST && status == VR_OK; i++) {
@@ -211,7 +196,7 @@ static vr_status add_each(additions *all, const char *folder, const char *name, 
     return status;
 }
 
-static vr_status add_traces(additions *all, const char *run, const char *name, json_t *names)
+static vr_status add_traces(va_files *all, const char *run, const char *name, json_t *names, va_outcome *outcome)
 {
     struct dirent **entries;
     char *folder;
@@ -223,6 +208,8 @@ static vr_status add_traces(additions *all, const char *run, const char *name, j
         status = add_each(all, folder, name, entries, count, names);
     else if (error != ENOENT && error != ENOTDIR) /* a run may tidy up */
         status = vr_fail_errno(error, "%s: cannot list", folder);
+    if (count > TRACES_MOST)
+        va_outcome_note(outcome, "%d of its %d traces were left out", count - TRACES_MOST, count);
     for (int i = 0; i < count; i++)
         free(entries[i]);
     if (count >= 0)
@@ -260,7 +247,7 @@ vr_status va_run_store(const va_campaign *campaign, const char *archive, va_task
                        const char *folder, char *const *set, json_t *cores, bool replace)
 {
     char name[VA_RUN_NAME];
-    additions all = {0};
+    va_files all = {0};
     json_t *traces = json_array();
     va_run_name(name, campaign, task);
     vr_status status = add(&all, folder, "record", name, ".json");
@@ -269,7 +256,7 @@ vr_status va_run_store(const va_campaign *campaign, const char *archive, va_task
     if (status == VR_OK)
         status = add(&all, folder, "err", name, ".err");
     if (status == VR_OK)
-        status = add_traces(&all, folder, name, traces);
+        status = add_traces(&all, folder, name, traces, outcome);
     outcome->traces = (uint32_t)json_array_size(traces);
     json_t *record = record_of(campaign, task, outcome, set, cores, traces);
     if (status == VR_OK)
@@ -280,6 +267,6 @@ vr_status va_run_store(const va_campaign *campaign, const char *archive, va_task
         status = vr_archive_append(archive, all.files, all.count, replace ? VR_TAKEN_REPLACE : VR_TAKEN_REFUSE, false,
                                    NULL, NULL);
     json_decref(record);
-    free_additions(&all);
+    va_files_free(&all);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 #include <formats/fail.h>
 #include <getopt.h>
+#include <libtrace/archive_list.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -111,18 +112,11 @@ static int append(const settings *s)
 
 /* ---- list, extract ---- */
 
-static const char *without_dot(const char *name)
-{
-    while (strncmp(name, "./", 2) == 0)
-        name += 2;
-    return name;
-}
-
 static bool is_wanted(const settings *s, const vr_member *member)
 {
-    const char *name = without_dot(member->name);
+    const char *name = vr_name_key(member->name);
     for (int i = 0; i < s->count; i++) {
-        const char *pattern = without_dot(s->operands[i]);
+        const char *pattern = vr_name_key(s->operands[i]);
         if (fnmatch(pattern, name, 0) == 0 || strcmp(pattern, name) == 0)
             return true;
     }

@@ -67,11 +67,9 @@ typedef va_diff_settings settings;
 
 static vr_status render_two(va_output *out, const va_diff *diff, const settings *s)
 {
-    if (s->format == VA_JSON) {
-        json_t *json = va_diff_json(diff);
-        va_print_json(out->stream, json);
-        json_decref(json);
-    } else if (s->format == VA_CSV)
+    if (s->format == VA_JSON)
+        va_print_json(out->stream, va_diff_json(diff));
+    else if (s->format == VA_CSV)
         va_diff_csv(out->stream, diff);
     else
         va_diff_text(out->stream, diff, &s->diff, out->color);
@@ -104,11 +102,9 @@ static vr_status diff_two(vr_trace *const *traces, const settings *s, bool *same
 
 static vr_status render_many(va_output *out, const va_agreement *all, const settings *s)
 {
-    if (s->format == VA_JSON) {
-        json_t *json = va_agree_json(all);
-        va_print_json(out->stream, json);
-        json_decref(json);
-    } else if (s->format == VA_CSV)
+    if (s->format == VA_JSON)
+        va_print_json(out->stream, va_agree_json(all));
+    else if (s->format == VA_CSV)
         va_agree_csv(out->stream, all);
     else
         va_agree_text(out->stream, all, out->color);

@@ -123,9 +123,7 @@ static vr_status diff_one(const va_diff_input *a, const va_diff_input *b, const 
 /* JSON of two files is one object, of more an object with a list of these. */
 static void print_list(va_output *out, json_t *list, bool many)
 {
-    json_t *all = many ? json_pack("{s:O}", "comparisons", list) : json_incref(json_array_get(list, 0));
-    va_print_json(out->stream, all);
-    json_decref(all);
+    va_print_json(out->stream, many ? json_pack("{s:O}", "comparisons", list) : json_incref(json_array_get(list, 0)));
 }
 
 static vr_status diff_each(va_output *out, const va_diff_input *inputs, int count, const va_diff_settings *s,

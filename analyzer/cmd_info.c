@@ -237,11 +237,9 @@ static vr_status show(FILE *out, const char *path, va_format format, bool first)
     site_use *uses = calloc(vr_trace_get_info(trace)->site_count + 1, sizeof *uses);
     json_t *run = json_loads(vr_trace_get_info(trace)->run, 0, NULL);
     status = uses && run ? count_uses(trace, uses) : vr_fail(VR_ERROR_MEMORY, "out of memory");
-    if (status == VR_OK && format == VA_JSON) {
-        json_t *json = trace_json(trace, run, uses);
-        va_print_json(out, json);
-        json_decref(json);
-    } else if (status == VR_OK && format == VA_CSV)
+    if (status == VR_OK && format == VA_JSON)
+        va_print_json(out, trace_json(trace, run, uses));
+    else if (status == VR_OK && format == VA_CSV)
         print_csv(out, trace, uses, first);
     else if (status == VR_OK) {
         if (!first)

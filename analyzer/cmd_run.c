@@ -93,12 +93,21 @@ static vr_status check_place(const char *archive)
     return status;
 }
 
+static bool names_folder(const char *path)
+{
+    struct stat there;
+    const size_t length = strlen(path);
+    return (length > 0 && path[length - 1] == '/') || (stat(path, &there) == 0 && S_ISDIR(there.st_mode));
+}
+
 /* The summary's place; neither file need be there yet. */
 static vr_status check_report(const va_run_settings *settings)
 {
     char *archive = NULL, *report;
     if (!settings->report || strcmp(settings->report, "-") == 0)
         return VR_OK;
+    if (names_folder(settings->report))
+        return vr_fail(VR_ERROR_ARGUMENT, "--report %s: that is a folder; name a file in it", settings->report);
     vr_status status = va_archive_place(&report, settings->report);
     if (status != VR_OK)
         return status == VR_ERROR_ARGUMENT ? VR_OK : status; /* a device or a pipe is fine */
@@ -110,6 +119,13 @@ static vr_status check_report(const va_run_settings *settings)
     free(archive);
     free(report);
     return status;
+}
+
+/* Before anything is made. */
+static vr_status check_places(const va_run_settings *settings)
+{
+    const vr_status status = check_place(settings->archive);
+    return status == VR_OK ? check_report(settings) : status;
 }
 
 static void say_unknown(const va_campaign *campaign)
@@ -174,11 +190,7 @@ static vr_status settle_defined(session *s)
 static vr_status settle(session *s)
 {
     const va_run_settings *settings = s->settings;
-    vr_status status = check_place(settings->archive);
-    if (status == VR_OK)
-        status = check_report(settings);
-    if (status != VR_OK)
-        return status;
+    vr_status status;
     if (!settings->resume) {
         status = settle_defined(s);
     } else {
@@ -223,7 +235,7 @@ static vr_status print_task(const session *s, va_task task, const char *folder)
     if (!set)
         return vr_fail(VR_ERROR_MEMORY, "out of memory");
     va_run_print(stdout, &s->campaign, set);
-    va_variables_free(set);
+    va_strings_free(set);
     return VR_OK;
 }
 
@@ -231,7 +243,9 @@ static int rehearse(session *s)
 {
     char *place = NULL;
     const va_drive drive = drive_of(s);
-    vr_status status = settle(s);
+    vr_status status = check_places(s->settings);
+    if (status == VR_OK)
+        status = settle(s);
     if (status == VR_OK)
         status = va_archive_place(&place, s->settings->archive);
     if (status != VR_OK)
@@ -307,7 +321,7 @@ static vr_status conduct(session *s, const va_scratch *scratch, const sigset_t *
             return status;
     }
     s->is_begun = true;
-    if (count_done(&s->ledger) < s->ledger.count) {
+    if (va_drive_count_due(&drive, &s->ledger) > 0) {
         say_cores(s);
         if (access(s->settings->archive, W_OK) != 0)
             return vr_fail_errno(errno, "%s: runs cannot be added to it", s->settings->archive);
@@ -320,7 +334,7 @@ static int run_campaign(session *s)
     va_scratch scratch = {0};
     sigset_t before;
     int signal = 0;
-    vr_status status = check_place(s->settings->archive);
+    vr_status status = check_places(s->settings);
     if (status == VR_OK)
         status = va_scratch_open(&scratch, s->settings->archive);
     if (status == VR_OK)

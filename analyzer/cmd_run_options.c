@@ -37,8 +37,7 @@ static vr_status parse_seconds(double *out, const char *text)
 /* The name of a mode, which may be the program's own. */
 static vr_status parse_mode(const char **out, const char *option, const char *text)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    if (!*text || text[strspn(text, plain)])
+    if (!*text || text[strspn(text, VA_WORD_BYTES)])
         return vr_fail(VR_ERROR_ARGUMENT, "--%s: '%s' is no name of a mode", option, text);
     *out = text;
     return VR_OK;

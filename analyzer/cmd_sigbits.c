@@ -35,7 +35,6 @@ static const char usage[] =
     "      --probability P[,Q]      that P of significant (0.95) and Q of contributing (0.51) bits hold\n"
     "      --confidence C           in that statement (0.95)\n"
     "      --at-least BITS          exit with 1 when a tensor has fewer bits than that in too many elements\n"
-    "      --quantile Q             that part of the elements may (0.05); also a column of the table\n"
     "  -f, --format text|json|csv   csv: a row for each row of the table (default text)\n"
     "  -o, --output FILE            write to FILE instead of standard output ('-')\n"
     "  -h, --help                   this text\n"
@@ -43,6 +42,8 @@ static const char usage[] =
     "of runs:\n"
     "  -b, --by layer|tensor|step   what has a row: a layer and phase (the default), each tensor of it, or each layer\n"
     "                               and phase at each step\n"
+    "      --quantile Q             the part of a tensor's elements that may have fewer bits than --at-least (0.05);\n"
+    "                               also a column of the table\n"
     "  -w, --worst K                also the K elements with the fewest bits, and their values\n"
     "  -l, --layer GLOB             only layers whose name matches\n"
     "  -p, --phase PHASE            only input, forward, backward, gradient, weight, optimizer, metric or evaluation\n"
@@ -120,6 +121,7 @@ static vr_status parse_part(double *out, const char *name)
 
 static vr_status parse_quantile(settings *s)
 {
+    s->for_runs = "--quantile";
     if (parse_number(&s->bits.quantile, optarg, optarg + strlen(optarg)) && s->bits.quantile >= 0 &&
         s->bits.quantile <= 1)
         return VR_OK;
@@ -201,6 +203,8 @@ static vr_status parse_for_runs(settings *s, int option)
     switch (option) {
     case 'b':
         return parse_by(s);
+    case QUANTILE:
+        return parse_quantile(s);
     case 'w':
         return parse_worst(s);
     case 'l':
@@ -240,8 +244,6 @@ static vr_status parse_option(settings *s, int option)
         return parse_part(&s->bits.bits.confidence, "confidence");
     case AT_LEAST:
         return parse_part(&s->bits.at_least, "at-least");
-    case QUANTILE:
-        return parse_quantile(s);
     case 'f':
         return va_format_parse(&s->format, optarg);
     case 'o':
@@ -294,11 +296,9 @@ static vr_status render(const va_sigbits *all, const settings *s)
     const vr_status status = va_output_open(&out, s->output);
     if (status != VR_OK)
         return status;
-    if (s->format == VA_JSON) {
-        json_t *json = va_sigbits_json(all);
-        va_print_json(out.stream, json);
-        json_decref(json);
-    } else if (s->format == VA_CSV)
+    if (s->format == VA_JSON)
+        va_print_json(out.stream, va_sigbits_json(all));
+    else if (s->format == VA_CSV)
         va_sigbits_csv(out.stream, all);
     else
         va_sigbits_text(out.stream, all, out.color);
@@ -410,11 +410,9 @@ static int run_on_stdin(const settings *s)
         va_columns_free(&columns);
         return va_trouble();
     }
-    if (s->format == VA_JSON) {
-        json_t *json = va_columns_json(&columns);
-        va_print_json(out.stream, json);
-        json_decref(json);
-    } else if (s->format == VA_CSV)
+    if (s->format == VA_JSON)
+        va_print_json(out.stream, va_columns_json(&columns));
+    else if (s->format == VA_CSV)
         va_columns_csv(out.stream, &columns);
     else
         va_columns_text(out.stream, &columns);

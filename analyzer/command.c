@@ -166,6 +166,16 @@ const char *va_shape_text(char out[VA_SHAPE_TEXT], const vr_site *site)
     return out;
 }
 
+const char *va_index_text(char out[VA_SHAPE_TEXT], const vr_site *site, int64_t index)
+{
+    vr_site place = *site;
+    for (int i = site->rank - 1; i >= 0; i--) {
+        place.shape[i] = index % site->shape[i];
+        index /= site->shape[i];
+    }
+    return va_shape_text(out, &place);
+}
+
 const char *va_count_text(char out[VA_COUNT_TEXT], uint64_t count)
 {
     char digits[24];
@@ -210,8 +220,9 @@ json_t *va_json_path(const char *path)
     return text;
 }
 
-void va_print_json(FILE *out, const json_t *value)
+void va_print_json(FILE *out, json_t *value)
 {
     json_dumpf(value, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     fputc('\n', out);
+    json_decref(value);
 }

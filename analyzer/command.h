@@ -65,6 +65,9 @@ const char *va_shape_text(char out[VA_SHAPE_TEXT], const vr_site *site);
 #define VA_COUNT_TEXT 32
 const char *va_count_text(char out[VA_COUNT_TEXT], uint64_t count);
 
+/* The place of an element in the tensor, "[1,0,2]"; `index` is row-major. */
+const char *va_index_text(char out[VA_SHAPE_TEXT], const vr_site *site, int64_t index);
+
 /* "1 record", "1,234 records": the count and its noun. */
 void va_print_count(FILE *out, uint64_t count, const char *noun);
 
@@ -74,7 +77,7 @@ void va_print_broken(FILE *out, const vr_trace_info *info);
 /* A path as a JSON string; bytes that are not UTF-8 become '?'. */
 json_t *va_json_path(const char *path);
 
-/* Prints a JSON value and a newline. */
-void va_print_json(FILE *out, const json_t *value);
+/* Prints a JSON value, which is taken over, and a newline. */
+void va_print_json(FILE *out, json_t *value);
 
 #endif

@@ -1,5 +1,6 @@
 /* Why an operation differs, as far as the traces tell: what the two runs were that differs, which samples they saw, and
  * what the values show. */
+#include "command.h"
 #include "diff.h"
 
 #include <formats/fail.h>
@@ -292,19 +293,6 @@ static void explain_gap(const va_diff *diff, va_finding *f)
 
 /* ---- evidence ---- */
 
-static void print_index(FILE *out, const vr_site *site, int64_t index)
-{
-    int64_t at[VR_MAX_RANK];
-    for (int i = site->rank - 1; i >= 0; i--) {
-        at[i] = index % site->shape[i];
-        index /= site->shape[i];
-    }
-    fputc('[', out);
-    for (int i = 0; i < site->rank; i++)
-        fprintf(out, "%s%" PRId64, i ? "," : "", at[i]);
-    fputc(']', out);
-}
-
 /* The element's bits in both runs differ in these; -1 when they could not be read. */
 static int differing_bits(const va_diff *diff, const va_finding *f, int64_t index, double value[2], int *highest)
 {
@@ -328,14 +316,14 @@ static void print_values(FILE *out, const va_diff *diff, const va_finding *f)
 {
     vr_comparison c;
     double value[2];
+    char index[VA_SHAPE_TEXT];
     int highest = 0;
     const vr_trace_record *const pair[2] = {&f->record[0], &f->record[1]};
     const vr_tolerance bits = VR_TOLERANCE_INIT;
     if (va_compare_records(&c, diff->trace, pair, &bits) != VR_OK || c.first < 0)
         return;
-    fprintf(out, "%" PRId64 " of %" PRId64 " elements differ, max |a-b| %.3g, max %" PRIu64 " ulp, first at ",
-            c.count - c.equal, c.count, c.max_abs, c.max_ulp);
-    print_index(out, f->site[0], c.first);
+    fprintf(out, "%" PRId64 " of %" PRId64 " elements differ, max |a-b| %.3g, max %" PRIu64 " ulp, first at %s",
+            c.count - c.equal, c.count, c.max_abs, c.max_ulp, va_index_text(index, f->site[0], c.first));
     const int count = differing_bits(diff, f, c.first, value, &highest);
     if (count >= 0)
         fprintf(out, " (%.9g and %.9g)", value[0], value[1]);

@@ -1,14 +1,12 @@
 /* guard.h - a hostile file may crash or hang the HDF5 library; varanalyze outlives it.
  *
- * Commands run in a child process. What it is reading stands in a page that the parent shares; when the child dies of a
- * signal, or spends too long in one step of the library, the parent says which file and object it was, removes what the
- * child had begun to write, and exits with 2. VR_GUARD=off in the environment runs the command without all that, for
- * debuggers; VR_GUARD=SECONDS is the processor time that a step may take, 30 by default.
+ * Commands, but for 'run', run in a child process. What it is reading stands in a page that the parent shares; when the
+ * child dies of a signal, or spends too long in one step of the library, the parent says which file and object it was,
+ * removes what the child had begun to write, and exits with 2. VR_GUARD=off in the environment runs the command without
+ * all that, for debuggers; VR_GUARD=SECONDS is the processor time that a step may take, 30 by default.
  */
 #ifndef VA_GUARD_H
 #define VA_GUARD_H
-
-#include <stdbool.h>
 
 /* Runs `command(argc, argv)` in a child; its exit code, or VA_TROUBLE. */
 int va_guard_run(int (*command)(int argc, char **argv), int argc, char **argv);

@@ -1,7 +1,6 @@
 #include "command.h"
 #include "guard.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_run,

@@ -41,7 +41,6 @@ struct va_pairing {
     const vr_step **steps;
     va_batch batch;
     uint64_t batches;
-    bool in_step;
 };
 
 static vr_status no_memory(void)
@@ -305,10 +304,11 @@ static bool next_step(va_pairing *p)
         p->steps[run] = in->step = here ? &in->steps[in->at++] : NULL;
         in->done = 0;
     }
-    p->in_step = p->batch.first = true;
+    p->batch.first = true;
     return true;
 }
 
+/* Also before the first. */
 static bool step_is_done(const va_pairing *p)
 {
     for (int run = 0; run < p->runs; run++)
@@ -321,7 +321,7 @@ vr_status va_pairing_next(va_pairing *p, const va_batch **out)
 {
     *out = NULL;
     p->batch.first = false;
-    if ((!p->in_step || step_is_done(p)) && !next_step(p))
+    if (step_is_done(p) && !next_step(p))
         return VR_OK;
     p->batches++;
     p->batch.rows = 0;

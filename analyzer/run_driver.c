@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #define DRAW_MS 250
 #define TOLD_MS 200 /* for a signal to get to the driver that has got to a keeper */
@@ -26,9 +25,6 @@ typedef struct slot {
     uint32_t again; /* tries it still has */
     char *folder;
     char **set, **environment;
-    va_keeper_report *report; /* shared with the keeper */
-    cpu_set_t cores;
-    bool pinned;
 } slot;
 
 typedef struct driver {
@@ -37,7 +33,7 @@ typedef struct driver {
     const va_task *tasks;
     uint64_t next; /* of the tasks */
     slot *slots;
-    va_keeper_report *reports;
+    va_keeper_report *reports; /* of the slots; shared with their keepers */
     uint32_t running;
     sigset_t signals;
     bool stopping;
@@ -52,13 +48,26 @@ bool va_drive_is_due(const va_drive *drive, const va_outcome *outcome)
     return !outcome->done || (drive->retry_failed && !va_outcome_is_ok(outcome));
 }
 
+uint64_t va_drive_count_due(const va_drive *drive, const va_ledger *ledger)
+{
+    uint64_t due = 0;
+    for (uint64_t i = 0; i < ledger->count; i++)
+        due += va_drive_is_due(drive, &ledger->outcomes[i]);
+    return due;
+}
+
 /* ---- slots ---- */
+
+static uint32_t number_of(const slot *at, const driver *d)
+{
+    return (uint32_t)(at - d->slots);
+}
 
 static void free_slot(slot *at)
 {
     if (at->folder)
         va_scratch_remove(at->folder);
-    va_variables_free(at->set);
+    va_strings_free(at->set);
     free(at->environment);
     free(at->folder);
     at->folder = NULL;
@@ -88,15 +97,17 @@ static vr_status prepare_slot(slot *at, const driver *d)
 
 static vr_status start(slot *at, driver *d)
 {
+    cpu_set_t cores;
+    const bool pinned = va_cores_of(&cores, d->drive->cores, d->drive->jobs, number_of(at, d));
     vr_status status = prepare_slot(at, d);
     const va_keeper_task task = {.command = d->drive->campaign->command,
                                  .environment = at->environment,
                                  .directory = d->drive->campaign->directory,
                                  .folder = at->folder,
-                                 .cores = at->pinned ? &at->cores : NULL,
+                                 .cores = pinned ? &cores : NULL,
                                  .timeout = d->drive->timeout,
                                  .mask = d->drive->before};
-    if (status == VR_OK && (at->keeper = va_keeper_start(at->report, &task)) < 0)
+    if (status == VR_OK && (at->keeper = va_keeper_start(&d->reports[number_of(at, d)], &task)) < 0)
         status = vr_fail_errno(errno, "%s: no process could be made for a run", d->drive->archive);
     if (status != VR_OK) {
         free_slot(at);
@@ -157,9 +168,8 @@ static vr_status store(slot *at, const driver *d, va_outcome *outcome)
     va_outcome *place = va_ledger_at(d->ledger, at->task);
     const va_drive *drive = d->drive;
     outcome->tries = at->tries;
-    const vr_status status =
-        va_run_store(drive->campaign, drive->archive, at->task, outcome, at->folder, at->set,
-                     va_cores_to_json(drive->cores, drive->jobs, (uint32_t)(at - d->slots)), place->done);
+    const vr_status status = va_run_store(drive->campaign, drive->archive, at->task, outcome, at->folder, at->set,
+                                          va_cores_to_json(drive->cores, drive->jobs, number_of(at, d)), place->done);
     if (status == VR_OK)
         *place = *outcome;
     return status;
@@ -218,19 +228,20 @@ static void look_for_signal(driver *d)
 /* A keeper has ended. */
 static void end_run(driver *d, slot *at, int status)
 {
-    va_outcome outcome = at->report->outcome;
+    const va_keeper_report *report = &d->reports[number_of(at, d)];
+    va_outcome outcome = report->outcome;
     vr_status result;
     at->keeper = 0;
     d->running--;
-    if (!at->report->finished) {
+    if (!report->finished) {
         if (WIFEXITED(status) && !d->stopping)
             look_for_signal(d);
         judge_keeper(&outcome, status);
     }
-    if (at->report->finished && at->report->start_error)
-        result = cannot_start(d, at->report);
-    else if (at->report->finished && *at->report->trouble)
-        result = vr_fail(VR_ERROR_IO, "%s", at->report->trouble);
+    if (report->finished && report->start_error)
+        result = cannot_start(d, report);
+    else if (report->finished && *report->trouble)
+        result = vr_fail(VR_ERROR_IO, "%s", report->trouble);
     else
         result = take_run(d, at, &outcome);
     if (!at->keeper) /* else it was begun again */
@@ -273,10 +284,6 @@ static vr_status open_slots(driver *d)
     d->reports = mmap(NULL, jobs * sizeof *d->reports, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (!d->slots || d->reports == MAP_FAILED)
         return vr_fail(VR_ERROR_MEMORY, "out of memory for %u runs at once", jobs);
-    for (uint32_t i = 0; i < jobs; i++) {
-        d->slots[i].report = &d->reports[i];
-        d->slots[i].pinned = va_cores_of(&d->slots[i].cores, d->drive->cores, jobs, i);
-    }
     return VR_OK;
 }
 
@@ -301,14 +308,6 @@ void va_drive_block_signals(sigset_t *before)
     sigprocmask(SIG_BLOCK, &signals, before);
 }
 
-static uint64_t count_due(const va_drive *drive, const va_ledger *ledger)
-{
-    uint64_t due = 0;
-    for (uint64_t i = 0; i < ledger->count; i++)
-        due += va_drive_is_due(drive, &ledger->outcomes[i]);
-    return due;
-}
-
 vr_status va_drive_run(const va_drive *drive, va_ledger *ledger, const va_task *tasks, int *signal)
 {
     driver d = {.drive = drive, .ledger = ledger, .tasks = tasks, .status = VR_OK};
@@ -316,7 +315,7 @@ vr_status va_drive_run(const va_drive *drive, va_ledger *ledger, const va_task *
     d.status = open_slots(&d);
     if (d.status == VR_OK) {
         choose_signals(&d.signals);
-        va_run_progress_begin(&d.progress, ledger, count_due(drive, ledger), drive->verbose);
+        va_run_progress_begin(&d.progress, ledger, va_drive_count_due(drive, ledger), drive->verbose);
         loop(&d);
         va_run_progress_clear(&d.progress);
         *signal = d.signal;

@@ -27,6 +27,9 @@ typedef struct va_drive {
 /* Whether a run is to be done. */
 bool va_drive_is_due(const va_drive *drive, const va_outcome *outcome);
 
+/* How many runs of the ledger are. */
+uint64_t va_drive_count_due(const va_drive *drive, const va_ledger *ledger);
+
 /* Does what is due, `jobs` at once, in the order of `tasks`, a campaign's; each goes to the archive and the ledger when
  * it ends. A signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT) ends it: `*signal` is its number, else 0; runs that are under
  * way are given up, at once with a second signal. A failure does the same: VR_ERROR_IO (the command cannot be started,

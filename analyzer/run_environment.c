@@ -19,12 +19,7 @@ static size_t name_bytes(const char *variable)
     return strcspn(variable, "=");
 }
 
-static bool is_called(const char *variable, const char *name)
-{
-    const size_t length = strlen(name);
-    return strncmp(variable, name, length) == 0 && (variable[length] == '=' || variable[length] == 0);
-}
-
+/* Of two variables, "NAME=VALUE" or "NAME". */
 static bool has_same_name(const char *a, const char *b)
 {
     return name_bytes(a) == name_bytes(b) && memcmp(a, b, name_bytes(a)) == 0;
@@ -44,17 +39,17 @@ static bool matters(const char *variable)
     static const char *const families[] = {"VR_", "OMP_", "GOMP_", "KMP_"};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         if (strncmp(variable, families[i], strlen(families[i])) == 0)
-            return !is_called(variable, "VR_GUARD") && strchr(variable, '=');
+            return !has_same_name(variable, "VR_GUARD") && strchr(variable, '=');
     return false;
 }
 
 static bool is_controlled(const va_campaign *campaign, const char *variable)
 {
     for (size_t i = 0; i < sizeof controlled / sizeof *controlled; i++)
-        if (is_called(variable, controlled[i]))
+        if (has_same_name(variable, controlled[i]))
             return true;
-    return (*campaign->level && is_called(variable, "VR_LEVEL")) ||
-           (*campaign->filter && is_called(variable, "VR_FILTER"));
+    return (*campaign->level && has_same_name(variable, "VR_LEVEL")) ||
+           (*campaign->filter && has_same_name(variable, "VR_FILTER"));
 }
 
 static void say_unused(const char *variable, const char *why)
@@ -156,13 +151,6 @@ bool va_variables_have(const va_campaign *campaign, const char *name)
 
 /* ---- a run's ---- */
 
-void va_variables_free(char **variables)
-{
-    for (char **at = variables; at && *at; at++)
-        free(*at);
-    free(variables);
-}
-
 /* Puts a text into a free place of a list, NULL when there is no memory. */
 __attribute__((format(printf, 2, 3))) static bool put_text(char **place, const char *format, ...)
 {
@@ -200,7 +188,7 @@ char **va_run_variables(const va_campaign *campaign, va_task task, const char *t
         fine = (out[i] = strdup(campaign->variables[i])) != NULL;
     if (fine && put_controls(out + count, campaign, task, trace))
         return out;
-    va_variables_free(out);
+    va_strings_free(out);
     return NULL;
 }
 
@@ -263,8 +251,7 @@ vr_status va_command_check(const va_campaign *campaign)
 
 void va_print_word(FILE *out, const char *word)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/=:,+%@";
-    if (*word && word[strspn(word, plain)] == 0) {
+    if (*word && word[strspn(word, VA_WORD_BYTES "/=:,+%@")] == 0) {
         fputs(word, out);
         return;
     }

@@ -20,13 +20,12 @@ void va_variables_compare(const va_campaign *campaign);
 /* Whether the campaign's variables have the name. */
 bool va_variables_have(const va_campaign *campaign, const char *name);
 
-/* The variables that are set for a run, NULL at the end; `trace`: VR_TRACE. NULL when there is no memory. */
+/* The variables that are set for a run, NULL at the end, for va_strings_free; `trace`: VR_TRACE. NULL when there is no
+ * memory. */
 char **va_run_variables(const va_campaign *campaign, va_task task, const char *trace);
 
 /* The run's whole environment; its strings belong to `set` and to the environment. NULL when there is no memory. */
 char **va_run_environment(char *const *set);
-
-void va_variables_free(char **variables);
 
 /* Whether the command can be run where the campaign runs; fails with VR_ERROR_IO when it is not found. */
 vr_status va_command_check(const va_campaign *campaign);

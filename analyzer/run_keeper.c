@@ -168,12 +168,6 @@ static void stop(keeper *k, bool kill_now)
     signal_group(k, kill_now ? SIGKILL : SIGTERM);
 }
 
-static void add_note(va_outcome *outcome, const char *text, const char *why)
-{
-    const size_t used = strlen(outcome->note);
-    snprintf(outcome->note + used, sizeof outcome->note - used, "%s%s%s", used ? "; " : "", text, why);
-}
-
 /* What is appended after this lies behind the cut; how much that is, nobody knows. */
 static void bound_outputs(keeper *k)
 {
@@ -205,7 +199,22 @@ static void watch(keeper *k)
     }
 }
 
-/* The last line that is not empty, as text without what a terminal would obey. */
+/* Text without what a terminal would obey, control characters of one byte or two (U+0080 to U+009F): '?' in their
+ * place, and in that of all that is not ASCII where it is not UTF-8. `out` has room for `length` bytes and a zero. */
+static void put_plain(char *out, const char *text, size_t length)
+{
+    json_t *utf8 = json_stringn(text, length);
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        const bool is_long = utf8 && c == 0xc2 && (unsigned char)text[i + 1] < 0xa0;
+        *out++ = is_long || c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8) ? '?' : (char)c;
+        i += is_long;
+    }
+    *out = 0;
+    json_decref(utf8);
+}
+
+/* The last line that is not empty, as plain text. */
 static void keep_last_line(char *out, size_t room, int fd, uint64_t size)
 {
     char text[4096];
@@ -219,15 +228,9 @@ static void keep_last_line(char *out, size_t room, int fd, uint64_t size)
     size_t length = end > begin ? (size_t)(end - begin) : 0;
     if (length >= room)
         length = room - 1;
-    while (length > 0 && begin + (ssize_t)length < end && (text[begin + (ssize_t)length] & 0xc0) == 0x80)
-        length--; /* whole characters */
-    json_t *utf8 = json_stringn(text + begin, length);
-    for (size_t i = 0; i < length; i++) {
-        const unsigned char c = (unsigned char)text[begin + (ssize_t)i];
-        out[i] = c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8) ? '?' : (char)c;
-    }
-    out[length] = 0;
-    json_decref(utf8);
+    for (int i = 0; i < 3 && length > 0 && begin + (ssize_t)length < end; i++) /* whole characters */
+        length -= (text[begin + (ssize_t)length] & 0xc0) == 0x80;
+    put_plain(out, text + begin, length);
 }
 
 static void measure_outputs(keeper *k)
@@ -239,7 +242,7 @@ static void measure_outputs(keeper *k)
         fstat(k->outputs[i], &file);
         outcome->output_bytes[i] = (uint64_t)file.st_size;
         if (k->cut[i])
-            add_note(outcome, i ? "standard error was cut at 64 MiB" : "standard output was cut at 64 MiB", "");
+            va_outcome_note(outcome, "standard %s was cut at 64 MiB", i ? "error" : "output");
         if (i == 1)
             keep_last_line(outcome->error_line, sizeof outcome->error_line, k->outputs[1], (uint64_t)file.st_size);
     }
@@ -264,7 +267,7 @@ static void note_failure(keeper *k, vr_status status)
         return;
     }
     const char *why = strstr(vr_error(), ": "); /* behind the path, which is gone soon */
-    add_note(&k->report->outcome, "no trace could be made of what the run left", why ? why : "");
+    va_outcome_note(&k->report->outcome, "no trace could be made of what the run left%s", why ? why : "");
 }
 
 /* Completes the trace whose journal is at `path`, as vr_run_close would have; beside a trace that is there, under

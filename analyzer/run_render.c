@@ -3,17 +3,13 @@
 #include "campaign_json.h"
 
 #include <formats/fail.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FAILURES_MOST 20 /* that are listed as text */
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static va_condition_sum sum_of(const va_outcome *outcomes, uint32_t count, double *seconds)
 {
@@ -25,9 +21,9 @@ static va_condition_sum sum_of(const va_outcome *outcomes, uint32_t count, doubl
         if (va_outcome_is_ok(&outcomes[i]))
             seconds[n++] = outcomes[i].seconds;
     }
-    qsort(seconds, n, sizeof *seconds, by_value);
+    gsl_sort(seconds, 1, n);
     if (n) {
-        sum.median = (seconds[(n - 1) / 2] + seconds[n / 2]) / 2;
+        sum.median = gsl_stats_median_from_sorted_data(seconds, 1, n);
         sum.least = seconds[0];
         sum.most = seconds[n - 1];
     }
@@ -223,7 +219,6 @@ static void print_json(FILE *out, const va_ledger *ledger, const char *archive, 
     json_t *json =
         json_pack("{s:o, s:o, s:o}", "archive", va_json_path(archive), "conditions", conditions, "runs", p.runs);
     va_print_json(out, json);
-    json_decref(json);
 }
 
 vr_status va_ledger_print(FILE *out, const va_ledger *ledger, const char *archive, va_format format)

@@ -41,7 +41,7 @@ va_bits_group *va_bits_group_of(va_bits_walk *w, uint32_t entity)
             return NULL;
         w->groups = groups;
         w->group_of[entity] = (uint32_t)w->group_count;
-        const va_bits_point nothing = {.bits = NAN, .low = NAN};
+        const va_bits_point nothing = {.bits = NAN};
         groups[w->group_count++] = (va_bits_group){
             .entity = entity,
             .all = {.bound = NAN},
@@ -81,8 +81,8 @@ static va_bits_point point_of(const va_sigbits *all, const va_bits_part *part, u
     const va_bits_figure figure = all->options.general ? VA_FIGURE_GENERAL : VA_FIGURE_SIGNIFICANT;
     const double median = va_tally_quantile(&part->tally, figure, 0.5);
     if (isnan(median))
-        return (va_bits_point){step, part->bound, NAN, !isnan(part->bound)};
-    return (va_bits_point){step, median, va_tally_quantile(&part->tally, figure, all->options.quantile), false};
+        return (va_bits_point){step, part->bound, !isnan(part->bound)};
+    return (va_bits_point){step, median, false};
 }
 
 static vr_status add_row(va_bits_walk *w, const va_bits_group *group, const va_bits_part *part)
@@ -192,9 +192,8 @@ static vr_status hand_over_points(va_bits_walk *w)
     for (size_t i = 0; i < w->group_count; i++) {
         va_bits_group *group = &w->groups[i];
         const va_entity *e = &all->entities[group->entity];
-        all->series[all->series_count++] =
-            (va_bits_series){e->phase,      e->layer,           has_own_row(all, e) ? e->name : NULL,
-                             group->points, group->point_count, group->point_room};
+        all->series[all->series_count++] = (va_bits_series){e->phase, e->layer, has_own_row(all, e) ? e->name : NULL,
+                                                            group->points, group->point_count};
         group->points = NULL;
     }
     return VR_OK;
@@ -274,7 +273,7 @@ static vr_status check_options(va_sigbits *all)
 {
     const va_bits_options *o = &all->options.bits;
     va_bits_rule rule;
-    const bool halved = o->reference == VA_BITS_PAIRS || o->reference == VA_BITS_HALVES;
+    const bool halved = va_bits_halves_samples(o->reference);
     if (all->runs < va_bits_least_samples(o->reference))
         return vr_fail(VR_ERROR_ARGUMENT, "%d %s too few: name at least %d%s", all->runs,
                        all->runs == 1 ? "run is" : "runs are", va_bits_least_samples(o->reference),
@@ -283,8 +282,6 @@ static vr_status check_options(va_sigbits *all)
     if (status != VR_OK)
         return status;
     all->unpaired = halved ? all->runs % 2 : 0;
-    all->least_trials = va_bits_least_trials(o->significant, o->confidence);
-    all->vouched = va_bits_bernoulli(rule.errors, rule.errors, o->confidence);
     return VR_OK;
 }
 

@@ -44,7 +44,7 @@ typedef struct va_bits_summary {
 /* At one step: the median, or where there are no values, the bound. */
 typedef struct va_bits_point {
     uint64_t step;
-    double bits, low; /* NaN: unknown; low: the quantile, NaN of a bound */
+    double bits; /* NaN: unknown */
     bool is_bound;
 } va_bits_point;
 
@@ -71,7 +71,7 @@ typedef struct va_bits_series {
     vr_phase phase;
     const char *layer, *name;
     va_bits_point *points;
-    size_t count, room;
+    size_t count;
 } va_bits_series;
 
 /* The bits of one tensor's elements. */
@@ -86,8 +86,6 @@ typedef struct va_sigbits {
     va_sigbits_options options;
     int runs;
     vr_trace *const *traces;
-    double least_trials;  /* that the general method needs */
-    double vouched;       /* the probability that all runs together vouch for */
     int unpaired;         /* a last run without another, of pairs and halves: left out */
     va_sigbits_row *rows; /* by first appearance; by step: in its order */
     size_t row_count, row_room;

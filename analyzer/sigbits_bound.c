@@ -50,7 +50,7 @@ double va_bits_bound(const va_bits_rule *rule, const vr_trace_record *const *rec
     double norms = 0;
     const int n = rule->samples;
     const va_bits_reference kind = rule->options.reference;
-    if (rule->options.absolute || kind == VA_BITS_PAIRS || kind == VA_BITS_HALVES)
+    if (rule->options.absolute || va_bits_halves_samples(kind))
         return NAN;
     for (int i = 0; i < n; i++) {
         const vr_stats *s = &records[i]->stats;

@@ -162,8 +162,7 @@ void va_columns_free(va_columns *columns)
 
 static int errors_of(const va_columns *all)
 {
-    const bool halved = all->options.reference == VA_BITS_PAIRS || all->options.reference == VA_BITS_HALVES;
-    return halved ? all->samples / 2 : all->samples;
+    return va_bits_halves_samples(all->options.reference) ? all->samples / 2 : all->samples;
 }
 
 static double vouched(const va_columns *all, const va_column *c)

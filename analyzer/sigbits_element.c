@@ -29,14 +29,14 @@ int va_bits_digits(vr_dtype dtype)
     }
 }
 
-static bool halves_samples(va_bits_reference reference)
+bool va_bits_halves_samples(va_bits_reference reference)
 {
     return reference == VA_BITS_PAIRS || reference == VA_BITS_HALVES;
 }
 
 int va_bits_least_samples(va_bits_reference reference)
 {
-    return halves_samples(reference) ? 4 : 2;
+    return va_bits_halves_samples(reference) ? 4 : 2;
 }
 
 vr_status va_bits_rule_make(va_bits_rule *out, const va_bits_options *options, int samples, int digits)
@@ -51,12 +51,12 @@ vr_status va_bits_rule_make(va_bits_rule *out, const va_bits_options *options, i
     if (samples < va_bits_least_samples(options->reference))
         return vr_fail(VR_ERROR_ARGUMENT, "%d samples are too few: %d at least", samples,
                        va_bits_least_samples(options->reference));
-    const int n = halves_samples(options->reference) ? samples / 2 : samples;
+    const int n = va_bits_halves_samples(options->reference) ? samples / 2 : samples;
     gsl_set_error_handler_off(); /* it would end the program; what fails is NaN */
     const double deviation = 0.5 * log2((n - 1) / gsl_cdf_chisq_Pinv((1 - c) / 2, n - 1));
     *out = (va_bits_rule){
         .options = *options,
-        .samples = halves_samples(options->reference) ? 2 * n : samples,
+        .samples = va_bits_halves_samples(options->reference) ? 2 * n : samples,
         .errors = n,
         .digits = digits,
         .significant_less = deviation + log2(gsl_cdf_ugaussian_Qinv((1 - p) / 2)),
@@ -120,22 +120,15 @@ static int zero_bits(double z, int digits)
     return clamp(-exponent, 0, digits);
 }
 
-/* Cuts bits to the type's, with a flag. */
-static double cut(double bits, const va_bits_rule *rule, unsigned *flags, unsigned flag)
-{
-    if (bits <= rule->digits)
-        return bits;
-    *flags |= flag;
-    return rule->digits;
-}
-
 static void take_errors(va_bits *out, const va_bits_rule *rule, const errors *z)
 {
     const double sigma = z->deviation > 0 ? z->deviation : z->largest;
     const double bits = sigma > 0 ? -log2(sigma) : rule->digits, bias = fabs(z->mean);
     *out = (va_bits){.flags = z->constant ? VA_BITS_CONSTANT : 0, .bias = NAN};
-    out->significant = cut(bits - rule->significant_less, rule, &out->flags, VA_BITS_SATURATED);
-    out->contributing = cut(bits - rule->contributing_less, rule, &out->flags, VA_BITS_SATURATED_CONTRIBUTING);
+    out->significant = fmin(bits - rule->significant_less, rule->digits);
+    out->contributing = fmin(bits - rule->contributing_less, rule->digits);
+    if (bits - rule->significant_less > rule->digits)
+        out->flags |= VA_BITS_SATURATED;
     if (rule->options.reference != VA_BITS_MEAN)
         out->bias = bias > 0 && -log2(bias) < rule->digits ? -log2(bias) : rule->digits;
     out->general = bits_within(z->largest, rule->digits);
@@ -313,7 +306,7 @@ static unsigned errors_of(twofold *z, const va_bits_rule *rule, const double *x,
     if (flags)
         return flags;
     bool fine;
-    if (halves_samples(reference))
+    if (va_bits_halves_samples(reference))
         fine = against_others(z, rule, x, stride);
     else {
         const double scale = common_scale(x, stride, rule->samples, one ? y : 0);
@@ -448,7 +441,7 @@ void va_bits_of_block(va_bits *out, const va_bits_rule *rule, const double *x, s
 {
     const va_bits_reference reference = rule->options.reference;
     const moments m = {scratch, scratch + count, scratch + 2 * count};
-    const bool by_moments = !halves_samples(reference);
+    const bool by_moments = !va_bits_halves_samples(reference);
     if (by_moments)
         take_moments(&m, rule, x, stride, y, count);
     for (size_t j = 0; j < count; j++) {

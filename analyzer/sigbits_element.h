@@ -48,6 +48,9 @@ typedef struct va_bits_rule {
 /* Explicit mantissa bits of a float type: 52, 23, 10, 7, 3 (f8e4m3), 2 (f8e5m2); 0 of any other. */
 int va_bits_digits(vr_dtype dtype);
 
+/* Whether half of the samples are the reference of the others: pairs and halves. */
+bool va_bits_halves_samples(va_bits_reference reference);
+
 /* Fewest samples that a reference needs: 2, or 4 where they are halved. */
 int va_bits_least_samples(va_bits_reference reference);
 
@@ -62,12 +65,11 @@ enum {
     VA_BITS_NONFINITE = 8,          /* a sample or the reference is NaN or infinite: no figure */
     VA_BITS_NONFINITE_DIFFERS = 16, /* and not all of them are the same */
     VA_BITS_ZERO_REFERENCE = 32,    /* an error against 0 (or so little that it overflows), not 0 itself: no figure */
-    VA_BITS_SATURATED_CONTRIBUTING = 64,
     VA_BITS_NO_FIGURE = VA_BITS_NONFINITE | VA_BITS_ZERO_REFERENCE,
 };
 
 typedef struct va_bits {
-    double significant, contributing; /* CNH, cut to m (then flagged); NaN without a figure */
+    double significant, contributing; /* CNH, cut to m; NaN without a figure */
     double bias; /* -log2|mean of Z| + e - 1, cut to m; NaN without a figure, or against the mean */
     int general, general_contributing; /* the general method, 0 to m; 0 without a figure */
     unsigned flags;

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define MOST_PIXELS  1000000 /* of a map; a larger one shows the least of several elements */
 #define MOST_LINES   8       /* that can be told apart; more series become rows of colours */

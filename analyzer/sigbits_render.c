@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SHOWN_VALUES 8 /* of a worst element, as text */
@@ -125,16 +124,6 @@ static void print_rows(FILE *out, const va_sigbits *all, bool color)
     fputs("+: no more in the type; <=: bound on the tensor as a whole\n", out);
 }
 
-static const char *index_text(char out[VA_SHAPE_TEXT], const vr_site *site, int64_t index)
-{
-    vr_site place = *site;
-    for (int i = site->rank - 1; i >= 0; i--) {
-        place.shape[i] = index % site->shape[i];
-        index /= site->shape[i];
-    }
-    return va_shape_text(out, &place);
-}
-
 static void print_worst(FILE *out, const va_sigbits *all)
 {
     if (all->worst.room == 0)
@@ -146,7 +135,7 @@ static void print_worst(FILE *out, const va_sigbits *all)
         const int digits = va_bits_digits(w->site->dtype);
         const double figure = all->options.general ? w->bits.general : w->bits.significant;
         fprintf(out, "  %5s  %s %s/%s%s", va_bits_text(bits, figure, digits, all->options.general),
-                vr_phase_name(w->site->phase), w->site->layer, w->site->name, index_text(index, w->site, w->index));
+                vr_phase_name(w->site->phase), w->site->layer, w->site->name, va_index_text(index, w->site, w->index));
         fprintf(out, " at step %" PRIu64 " (epoch %u):", w->step, w->epoch);
         for (int k = 0; k < w->count && k < SHOWN_VALUES; k++)
             fprintf(out, " %.9g", w->values[k]);

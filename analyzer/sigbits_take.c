@@ -45,7 +45,7 @@ static void use_couples(va_bits_walk *w)
 {
     const bool pairs = w->all->options.bits.reference == VA_BITS_PAIRS;
     const int half = w->all->runs / 2;
-    if (!pairs && w->all->options.bits.reference != VA_BITS_HALVES)
+    if (!va_bits_halves_samples(w->all->options.bits.reference))
         return;
     for (int i = 0; i < half; i++) {
         const int a = pairs ? 2 * i : i, b = pairs ? 2 * i + 1 : i + half;

@@ -1,6 +1,5 @@
 #include "sigbits_text.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -31,7 +30,7 @@ static const char *const reference_names[] = {"mean", "exact", "run", "pairs", "
 
 static int errors_of(const va_bits_options *o, int samples)
 {
-    return o->reference == VA_BITS_PAIRS || o->reference == VA_BITS_HALVES ? samples / 2 : samples;
+    return va_bits_halves_samples(o->reference) ? samples / 2 : samples;
 }
 
 static void print_reference(FILE *out, const va_bits_options *o, double exact, const char *run)

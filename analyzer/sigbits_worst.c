@@ -4,7 +4,6 @@
 #include <formats/fail.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 vr_status va_worst_open(va_worst_list *out, size_t room, bool general)
 {

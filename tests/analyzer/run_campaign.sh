@@ -184,14 +184,17 @@ ends_by_itself() {
 
 # The last line of standard error is what it is: binary, long, in the middle of a character.
 odd_errors() {
-    expect 1 varanalyze run -n 4 -o errors.tar -- sh -c 'case $VR_REPLICA in
+    expect 1 varanalyze run -n 5 -o errors.tar -- sh -c 'case $VR_REPLICA in
         1) head -c 300 /dev/zero | tr "\0" "\200" ;;
         2) echo first; head -c 5000 /dev/zero | tr "\0" "\277" ;;
         3) printf "x%.0s" $(seq 198); printf "\303\251tail\n\n" ;;
-        4) printf "\033[31mred\n" ;; esac >&2; exit 7'
-    for i in 1 2 3 4; do is errors.tar run-000$i exit_status 7; done
+        4) printf "\033[31mred\n" ;;
+        5) printf "\302\205\302\233 31mred\302\240\303\237\n" ;; esac >&2; exit 7'
+    for i in 1 2 3 4 5; do is errors.tar run-000$i exit_status 7; done
+    for i in 1 2; do is errors.tar run-000$i error_line "\"$(printf '?%.0s' $(seq 196))\""; done
     is errors.tar run-0003 error_line "\"$(printf 'x%.0s' $(seq 198))\""
     is errors.tar run-0004 error_line '"?[31mred"'
+    is errors.tar run-0005 error_line $'"?? 31mred\302\240\303\237"'
 }
 
 much_output() {
@@ -295,6 +298,12 @@ report_in_the_way() {
     done
     expect 2 varanalyze run -n 1 -o report.tar --report nowhere/report.txt touch reported
     says err 'nowhere/report.txt: there is no folder for it'
+    mkdir folder
+    for report in folder folder/ newfolder/; do
+        expect 2 varanalyze run -n 1 -o report.tar --report $report touch reported
+        says err "--report $report: that is a folder"
+    done
+    [ ! -e reported ] || complain 'a run was begun'
     expect 0 varanalyze run -n 1 -o report.tar --report /dev/null touch reported
     expect 2 varanalyze run --resume report.tar --report report.tar
     expect 0 varanalyze archive verify report.tar
@@ -466,6 +475,14 @@ ranks() {
     [ "$(varanalyze archive list again-killed.tar 'run-*.h5' | wc -l)" = 2 ] || complain "$(varanalyze archive list again-killed.tar)"
 }
 
+too_many_traces() {
+    expect 0 varanalyze run -n 1 -o many.tar -- sh -c 'cd "${VR_TRACE%/*}" && seq -f %g.h5 65538 | xargs touch'
+    says out 'run-0001: 2 of its 65538 traces were left out'
+    is many.tar run-0001 note '"2 of its 65538 traces were left out"'
+    [ "$(varanalyze archive list many.tar 'run-*.h5' | wc -l)" = 65536 ] || complain 'others were left out'
+    rm many.tar
+}
+
 pinned() {
     local cores run
     cores=$(nproc)
@@ -479,6 +496,11 @@ pinned() {
     expect 0 varanalyze run -n 1 -j 2 -o threads.tar -- sh -c 'echo $OMP_NUM_THREADS'
     expect 0 varanalyze run -n 2 -o threads.tar -- sh -c 'echo $OMP_NUM_THREADS'
     member threads.tar run-0002.out | cmp - <(member threads.tar run-0001.out) || complain 'other threads with other -j'
+    expect 1 varanalyze run -n 1 -o failing.tar false
+    expect 1 varanalyze run --resume failing.tar -j $((cores + 1)) --retry-failed
+    [ "$cores" = 1 ] || says err 'as many threads as the campaign began with'
+    expect 1 varanalyze run --resume failing.tar -j $((cores + 1))
+    [ ! -s err ] || complain "nothing is due, and yet: $(cat err)"
     expect 0 taskset -c 0 varanalyze run -n 3 -j 3 -o one-core.tar -- sh -c 'taskset -cp $$'
     member one-core.tar run-0003.out | grep -q ': 0$' || complain "$(member one-core.tar run-0003.out)"
 }
@@ -530,7 +552,7 @@ if [ $# -gt 2 ]; then
     for test; do "$test"; done
 else
     for test in timeouts ignores_sigterm leaves_a_daemon killed_with_a_daemon all_are_told_to_stop told_twice ignored_signals no_input measures ends_by_itself odd_errors much_output tampers_with_the_folder odd_names another_folder other_archives \
-        report_in_the_way archive_goes_away scratch_in_the_way read_only two_at_once grows another_definition cannot_start tries_again environment ranks pinned \
+        report_in_the_way archive_goes_away scratch_in_the_way read_only two_at_once grows another_definition cannot_start tries_again environment ranks too_many_traces pinned \
         full_disk no_room_to_recover terminal; do
         $test
     done

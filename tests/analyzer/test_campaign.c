@@ -113,6 +113,10 @@ static void test_order(void **state)
     assert_int_equal(va_campaign_set_runs(&campaign, 201), VR_OK); /* what was there keeps its order */
     assert_int_equal(va_campaign_order(&again, &campaign), VR_OK);
     assert_memory_equal(again, tasks, 810 * sizeof *tasks);
+    free(again);
+    campaign.seed = 1; /* another seed, another order */
+    assert_int_equal(va_campaign_order(&again, &campaign), VR_OK);
+    assert_memory_not_equal(again, tasks, 810 * sizeof *tasks);
     free(tasks);
     free(again);
     va_campaign_free(&campaign);
@@ -304,10 +308,10 @@ static void test_environment_of_a_run(void **state)
         assert_true(has(all, there[i]));
     assert_false(has(all, "VR_REPLICA=99") || has(all, "OMP_DYNAMIC=true"));
     free(all);
-    va_variables_free(set);
+    va_strings_free(set);
     set = va_run_variables(&campaign, (va_task){1, 1}, "/t.h5");
     assert_true(has(set, "VR_KERNELS=fixed") && has(set, "VR_ROUNDING=ud"));
-    va_variables_free(set);
+    va_strings_free(set);
     va_campaign_free(&campaign);
     scratch_clear_environment();
     unsetenv("OMP_DYNAMIC");
