@@ -1,5 +1,6 @@
 #include "command.h"
 #include "guard.h"
+#include "info_evaluations.h"
 #include "sources.h"
 
 #include <formats/fail.h>
@@ -16,7 +17,8 @@ static const char usage[] =
     "member of a tar archive (runs.tar:run1.h5), or a pattern for either; an archive alone means all its *.h5.\n"
     "\n"
     "options:\n"
-    "  -f, --format text|json|csv   csv: a row for each site (default text)\n"
+    "  -e, --evaluations            a line for each evaluation, and nothing else\n"
+    "  -f, --format text|json|csv   csv: a row for each site, or evaluation (default text)\n"
     "  -o, --output FILE            write to FILE instead of standard output ('-')\n"
     "  -h, --help                   this text\n"
     "\n"
@@ -25,13 +27,28 @@ static const char usage[] =
     "examples:\n"
     "  varanalyze info run1.h5\n"
     "  varanalyze info --format json run1.h5 | jq .run.seeds\n"
+    "  varanalyze info --evaluations --format csv runs.tar > evaluations.csv\n"
     "  varanalyze info 'runs.tar:seed-1*'\n";
+
+/* What is to be shown. */
+typedef struct view {
+    va_format format;
+    bool evaluations;
+} view;
 
 /* What a site has in the trace. */
 typedef struct site_use {
     uint64_t records, duration_ns;
     uint8_t level;
 } site_use;
+
+/* A trace and what was counted in it. */
+typedef struct contents {
+    vr_trace *trace;
+    json_t *run;
+    site_use *uses;
+    va_evaluations evaluations;
+} contents;
 
 static vr_status count_uses(vr_trace *trace, site_use *uses)
 {
@@ -144,10 +161,10 @@ static void print_sites(FILE *out, const vr_trace *trace, const site_use *uses)
     }
 }
 
-static void print_text(FILE *out, const vr_trace *trace, const json_t *run, const site_use *uses)
+static void print_text(FILE *out, const contents *of)
 {
-    const vr_trace_info *info = vr_trace_get_info(trace);
-    const vr_step *steps = vr_trace_steps(trace);
+    const vr_trace_info *info = vr_trace_get_info(of->trace);
+    const vr_step *steps = vr_trace_steps(of->trace);
     const vr_step *last = info->step_count ? &steps[info->step_count - 1] : NULL;
     fprintf(out, "%s: ", info->path);
     print_state(out, info);
@@ -168,8 +185,9 @@ static void print_text(FILE *out, const vr_trace *trace, const json_t *run, cons
     if (last)
         fprintf(out, "  %.3f s\n", (double)last->end_ns / 1e9);
     fputc('\n', out);
-    print_run(out, run);
-    print_sites(out, trace, uses);
+    print_run(out, of->run);
+    va_evaluations_print(out, &of->evaluations, false);
+    print_sites(out, of->trace, of->uses);
 }
 
 /* ---- JSON and CSV ---- */
@@ -187,18 +205,19 @@ static json_t *site_json(const vr_trace *trace, const vr_site *site, const site_
                      "duration_ns", (json_int_t)use->duration_ns);
 }
 
-static json_t *trace_json(const vr_trace *trace, json_t *run, const site_use *uses)
+static json_t *trace_json(const contents *of)
 {
-    const vr_trace_info *info = vr_trace_get_info(trace);
+    const vr_trace_info *info = vr_trace_get_info(of->trace);
     json_t *sites = json_array();
     for (uint64_t i = 0; i < info->site_count; i++)
-        json_array_append_new(sites, site_json(trace, &vr_trace_sites(trace)[i], &uses[i]));
+        json_array_append_new(sites, site_json(of->trace, &vr_trace_sites(of->trace)[i], &of->uses[i]));
     json_t *out =
-        json_pack("{s:o, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:o}", "path", va_json_path(info->path),
+        json_pack("{s:o, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:o}", "path", va_json_path(info->path),
                   "closed", info->closed, "live", info->live, "journal", info->journal, "incomplete", info->incomplete,
                   "records", (json_int_t)info->record_count, "steps", (json_int_t)info->step_count, "payload_bytes",
                   (json_int_t)info->payload_bytes, "file_bytes", (json_int_t)info->file_bytes, "damaged_bytes",
-                  (json_int_t)info->damaged_bytes, "run", run, "sites", sites);
+                  (json_int_t)info->damaged_bytes, "run", of->run, "evaluations", va_evaluations_json(&of->evaluations),
+                  "sites", sites);
     if (out && info->incomplete) {
         json_object_set_new(out, "incomplete_step", json_integer((json_int_t)info->incomplete_step));
         json_object_set_new(out, "incomplete_reason", json_string(info->incomplete_reason));
@@ -227,32 +246,62 @@ static void print_csv(FILE *out, const vr_trace *trace, const site_use *uses, bo
 
 /* ---- the command ---- */
 
-static vr_status show(FILE *out, const char *path, va_format format, bool first)
+static void print_json(FILE *out, const contents *of, bool evaluations)
 {
-    vr_trace *trace;
-    va_guard_file(path);
-    vr_status status = vr_trace_open(&trace, path);
-    if (status != VR_OK)
-        return status;
-    site_use *uses = calloc(vr_trace_get_info(trace)->site_count + 1, sizeof *uses);
-    json_t *run = json_loads(vr_trace_get_info(trace)->run, 0, NULL);
-    status = uses && run ? count_uses(trace, uses) : vr_fail(VR_ERROR_MEMORY, "out of memory");
-    if (status == VR_OK && format == VA_JSON)
-        va_print_json(out, trace_json(trace, run, uses));
-    else if (status == VR_OK && format == VA_CSV)
-        print_csv(out, trace, uses, first);
-    else if (status == VR_OK) {
+    json_t *json = evaluations ? json_pack("{s:o, s:o}", "path", va_json_path(vr_trace_get_info(of->trace)->path),
+                                           "evaluations", va_evaluations_json(&of->evaluations))
+                               : trace_json(of);
+    va_print_json(out, json);
+}
+
+static void print_evaluations(FILE *out, const contents *of)
+{
+    const vr_trace_info *info = vr_trace_get_info(of->trace);
+    fprintf(out, "%s: ", info->path);
+    va_print_count(out, of->evaluations.count, "evaluation");
+    fputc('\n', out);
+    va_evaluations_print(out, &of->evaluations, true);
+}
+
+static void print(FILE *out, const contents *of, const view *how, bool first)
+{
+    if (how->format == VA_JSON)
+        print_json(out, of, how->evaluations);
+    else if (how->format == VA_CSV && how->evaluations)
+        va_evaluations_csv(out, &of->evaluations, vr_trace_get_info(of->trace)->path, first);
+    else if (how->format == VA_CSV)
+        print_csv(out, of->trace, of->uses, first);
+    else {
         if (!first)
             fputc('\n', out);
-        print_text(out, trace, run, uses);
+        how->evaluations ? print_evaluations(out, of) : print_text(out, of);
     }
-    json_decref(run);
-    free(uses);
-    vr_trace_close(trace);
+}
+
+static vr_status show(FILE *out, const char *path, const view *how, bool first)
+{
+    contents of = {0};
+    va_guard_file(path);
+    vr_status status = vr_trace_open(&of.trace, path);
+    if (status != VR_OK)
+        return status;
+    of.uses = calloc(vr_trace_get_info(of.trace)->site_count + 1, sizeof *of.uses);
+    of.run = json_loads(vr_trace_get_info(of.trace)->run, 0, NULL);
+    status = of.uses && of.run ? VR_OK : vr_fail(VR_ERROR_MEMORY, "out of memory");
+    if (status == VR_OK && !how->evaluations)
+        status = count_uses(of.trace, of.uses);
+    if (status == VR_OK)
+        status = va_evaluations_read(&of.evaluations, of.trace);
+    if (status == VR_OK)
+        print(out, &of, how, first);
+    va_evaluations_free(&of.evaluations);
+    json_decref(of.run);
+    free(of.uses);
+    vr_trace_close(of.trace);
     return status;
 }
 
-static int show_all(char *const *operands, int count, const char *path, va_format format)
+static int show_all(char *const *operands, int count, const char *path, const view *how)
 {
     va_output out;
     va_sources sources = {0};
@@ -264,7 +313,7 @@ static int show_all(char *const *operands, int count, const char *path, va_forma
         if (va_sources_add(&sources, operands[i]) != VR_OK)
             result = va_trouble();
         for (; shown < sources.count; shown++)
-            if (show(out.stream, sources.names[shown], format, shown == 0) != VR_OK)
+            if (show(out.stream, sources.names[shown], how, shown == 0) != VR_OK)
                 result = va_trouble();
     }
     va_sources_close(&sources);
@@ -274,17 +323,19 @@ static int show_all(char *const *operands, int count, const char *path, va_forma
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-
+                                            {"evaluations", no_argument, NULL, 'e'},
                                             {"format", required_argument, NULL, 'f'},
                                             {"output", required_argument, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
-    va_format format = VA_TEXT;
+    view how = {.format = VA_TEXT};
     const char *path = NULL;
-    for (int c; (c = getopt_long(argc, argv, "f:o:h", options, NULL)) != -1;)
+    for (int c; (c = getopt_long(argc, argv, "ef:o:h", options, NULL)) != -1;)
         if (c == 'f') {
-            if (va_format_parse(&format, optarg) != VR_OK)
+            if (va_format_parse(&how.format, optarg) != VR_OK)
                 return va_misuse(&va_cmd_info, "%s", vr_error());
-        } else if (c == 'o')
+        } else if (c == 'e')
+            how.evaluations = true;
+        else if (c == 'o')
             path = optarg;
         else if (c == 'h')
             return va_help(&va_cmd_info);
@@ -292,7 +343,7 @@ static int run(int argc, char **argv)
             return va_misuse(&va_cmd_info, NULL);
     if (optind == argc)
         return va_misuse(&va_cmd_info, "name a trace");
-    return show_all(argv + optind, argc - optind, path, format);
+    return show_all(argv + optind, argc - optind, path, &how);
 }
 
 const va_command va_cmd_info = {"info", "what a run was, its layers, records, size and completeness", usage, run};

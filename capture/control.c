@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <formats/fail.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <varanalyze/projection.h>
 #include <varanalyze/random.h>
 
 /* The option, else the variable unless empty, else NULL. */
@@ -59,6 +61,18 @@ static vr_status read_filter(vr_run *run, const vr_run_options *options)
     vr_level level = VR_LEVEL_STATS;
     const vr_status status = text ? vr_level_parse(&level, text) : VR_OK;
     return status == VR_OK ? vr_filter_parse(&run->filter, level, choose(options->filter, "VR_FILTER")) : status;
+}
+
+static vr_status read_projection(vr_run *run, const vr_run_options *options)
+{
+    const uint64_t own = options->projection;
+    uint64_t numbers = 0;
+    vr_status status = choose_number(&numbers, own ? &own : NULL, "VR_PROJECTION", VR_PROJECTION_DEFAULT);
+    if (status == VR_OK && !vr_projection_is_size(numbers))
+        status = vr_fail(VR_ERROR_ARGUMENT, "run: VR_PROJECTION=%llu is no power of two from %d to %d",
+                         (unsigned long long)numbers, VR_PROJECTION_LEAST, VR_PROJECTION_MOST);
+    run->projection = (uint32_t)numbers;
+    return status == VR_OK ? vr_filter_parse_final(&run->final, choose(options->final, "VR_FINAL")) : status;
 }
 
 /* `pattern` with %p and %r filled in; NULL when there is no memory. */
@@ -137,23 +151,39 @@ static vr_status read_trace(vr_run *run, const vr_run_options *options)
     return status;
 }
 
-vr_status vr_control_read(vr_run *run, const vr_run_options *options)
+/* The options as far as their version has them. */
+static bool take_options(vr_run_options *out, const vr_run_options *given)
 {
+    static const size_t sizes[VR_RUN_OPTIONS_VERSION + 1] = {
+        [3] = offsetof(vr_run_options, final), [VR_RUN_OPTIONS_VERSION] = sizeof *out};
+    const size_t size = given->version <= VR_RUN_OPTIONS_VERSION ? sizes[given->version] : 0;
+    *out = (vr_run_options)VR_RUN_OPTIONS_INIT;
+    memcpy(out, given, size);
+    return size > 0;
+}
+
+vr_status vr_control_read(vr_run *run, const vr_run_options *given)
+{
+    vr_run_options mine;
+    const vr_run_options *const options = &mine;
+    const bool known = take_options(&mine, given);
     const char *vary = choose(options->vary, "VR_VARY"), *kernels = choose(options->kernels, "VR_KERNELS"),
                *rounding = choose(options->rounding, "VR_ROUNDING"), *perturb = choose(options->perturb, "VR_PERTURB");
     if (!copy_text(&run->vary, vary ? vary : "") || !copy_text(&run->kernels, kernels ? kernels : "fixed") ||
         !copy_text(&run->rounding, rounding ? rounding : "nearest") ||
         !copy_text(&run->perturb_rules, perturb ? perturb : ""))
         return vr_fail(VR_ERROR_MEMORY, "run: out of memory");
-    if (options->version != VR_RUN_OPTIONS_VERSION)
+    if (!known)
         return vr_fail(VR_ERROR_ARGUMENT, "run: options of version %u; initialize them with VR_RUN_OPTIONS_INIT",
-                       options->version);
+                       given->version);
     run->sample_values = options->sample_values ? options->sample_values : 64;
     if (run->sample_values > UINT16_MAX)
         return vr_fail(VR_ERROR_ARGUMENT, "run: at most %d sample values", UINT16_MAX);
     vr_status status = read_seeds(run, options);
     if (status == VR_OK)
         status = read_filter(run, options);
+    if (status == VR_OK)
+        status = read_projection(run, options);
     if (status == VR_OK)
         status = vr_perturb_parse(&run->perturb, perturb);
     if (status == VR_OK)
@@ -208,5 +238,5 @@ vr_status vr_run_order(vr_run *run, uint32_t epoch, size_t n, uint32_t *order)
     vr_random_permutation(&random, order, n);
     const vr_tensor tensor = VR_TENSOR(VR_U32, order, (int64_t)n);
     const vr_site_key key = {VR_INPUT, "order", "permutation", &tensor, inputs, 1};
-    return vr_record_tensor(run, &key, VR_LEVEL_HASH, &epoch);
+    return vr_record_tensor(run, &key, &(vr_manner){.least = VR_LEVEL_HASH, .epoch = &epoch});
 }

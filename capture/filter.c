@@ -25,6 +25,17 @@ static vr_status read_steps(uint32_t *out, const char *text)
     return VR_OK;
 }
 
+/* Level projection is level stats and a projection. */
+static vr_status read_level(vr_level *level, bool *projection, const char *word)
+{
+    *projection = strcmp(word, "projection") == 0;
+    *level = VR_LEVEL_STATS;
+    if (*projection || vr_level_parse(level, word) == VR_OK)
+        return VR_OK;
+    return vr_fail(VR_ERROR_ARGUMENT,
+                   "filter: no level is called '%s': off, hash, stats, chunks, sample, full or projection", word);
+}
+
 /* Adds one rule to the filter. */
 static vr_status add_rule(void *context, char *text)
 {
@@ -38,7 +49,7 @@ static vr_status add_rule(void *context, char *text)
         *slash = 0;
     *equals = 0;
     if (status == VR_OK)
-        status = vr_level_parse(&rule.level, equals + 1);
+        status = read_level(&rule.level, &rule.projection, equals + 1);
     if (status != VR_OK)
         return status;
     vr_filter_rule *rules = vr_rules_grow(filter->rules, filter->count, sizeof rule);
@@ -60,6 +71,23 @@ vr_status vr_filter_parse(vr_filter *out, vr_level level, const char *text)
     return status;
 }
 
+vr_status vr_filter_parse_final(vr_filter *out, const char *text)
+{
+    const bool rules = text && strchr(text, '=');
+    vr_status status = vr_filter_parse(out, VR_LEVEL_STATS, rules ? text : NULL);
+    if (status != VR_OK)
+        return status;
+    out->projection = true;
+    if (text && *text && !rules)
+        status = read_level(&out->level, &out->projection, text);
+    for (size_t i = 0; status == VR_OK && i < out->count; i++)
+        if (out->rules[i].every != 1)
+            status = vr_fail(VR_ERROR_ARGUMENT, "final: a rule has no steps: '%s'", text);
+    if (status != VR_OK)
+        vr_filter_free(out);
+    return status;
+}
+
 void vr_filter_free(vr_filter *filter)
 {
     for (size_t i = 0; i < filter->count; i++)
@@ -69,16 +97,15 @@ void vr_filter_free(vr_filter *filter)
     filter->count = 0;
 }
 
-void vr_filter_choose(const vr_filter *filter, vr_phase phase, const char *layer, vr_level *level, uint32_t *every)
+static bool matches(const vr_filter_rule *rule, vr_phase phase, const char *layer)
 {
-    *level = filter->level;
-    *every = 1;
-    for (size_t i = 0; i < filter->count; i++) {
-        const vr_filter_rule *rule = &filter->rules[i];
-        if ((!rule->phase || rule->phase == phase) && fnmatch(rule->layer, layer, 0) == 0) {
-            *level = rule->level;
-            *every = rule->every;
-            return;
-        }
-    }
+    return (rule->phase ? rule->phase == phase : phase != VR_EVALUATION) && fnmatch(rule->layer, layer, 0) == 0;
+}
+
+vr_filter_rule vr_filter_choose(const vr_filter *filter, vr_phase phase, const char *layer)
+{
+    for (size_t i = 0; i < filter->count; i++)
+        if (matches(&filter->rules[i], phase, layer))
+            return filter->rules[i];
+    return (vr_filter_rule){.level = filter->level, .every = 1, .projection = filter->projection};
 }

@@ -113,7 +113,7 @@ const vr_perturb_rule *vr_perturb_choose(const vr_perturb *perturb, vr_phase pha
 {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", layer, name);
-    for (size_t i = 0; phase != VR_METRIC && i < perturb->count; i++) {
+    for (size_t i = 0; phase != VR_METRIC && phase != VR_EVALUATION && i < perturb->count; i++) {
         const vr_perturb_rule *rule = &perturb->rules[i];
         if ((!rule->phase || rule->phase == phase) &&
             (fnmatch(rule->pattern, layer, 0) == 0 || fnmatch(rule->pattern, path, 0) == 0))

@@ -52,16 +52,30 @@ static vr_status check_text(const vr_site_key *key)
     return fine ? VR_OK : vr_fail(VR_ERROR_ARGUMENT, "record: a name is not UTF-8 without control characters");
 }
 
-/* The site's level in this step, VR_LEVEL_OFF to skip it. */
-static vr_level level_now(vr_run *run, vr_site_entry *site, vr_level least)
+vr_status vr_record_check(const vr_site_key *key)
 {
-    if (!site->level) {
-        vr_filter_choose(&run->filter, site->phase, site->layer, &site->level, &site->every);
-        site->perturb = vr_perturb_choose(&run->perturb, site->phase, site->layer, site->name);
-    }
+    const vr_status status = check_key(key);
+    return status == VR_OK ? check_text(key) : status;
+}
+
+/* What the run's rules say of a new site. */
+static void choose(const vr_run *run, vr_site_entry *site)
+{
+    const vr_filter_rule rule = vr_filter_choose(&run->filter, site->phase, site->layer);
+    site->level = rule.level;
+    site->every = rule.every;
+    site->projection = rule.projection;
+    site->perturb = vr_perturb_choose(&run->perturb, site->phase, site->layer, site->name);
+}
+
+/* The site's level in this step, VR_LEVEL_OFF to skip it. */
+static vr_level level_now(const vr_run *run, const vr_site_entry *site, const vr_manner *manner)
+{
+    if (manner->unfiltered)
+        return manner->least;
     if (site->level == VR_LEVEL_OFF || run->step % site->every != 0)
         return VR_LEVEL_OFF;
-    return site->level > least ? site->level : least;
+    return site->level > manner->least ? site->level : manner->least;
 }
 
 static vr_status take_sample(measured *m, const vr_tensor *tensor, uint32_t values)
@@ -186,13 +200,14 @@ static bool put_record(vr_run *run, const vr_site_key *key, vr_site_entry *site,
 typedef struct plan {
     vr_site_entry *site;
     vr_level level;
+    bool projection;
     const vr_perturb_rule *perturb; /* NULL: leave it as it is */
     uint64_t use;                   /* which of the site's record calls this is */
 } plan;
 
 /* Finds the site, its level and its perturbation, and times the operation, under the lock. What is perturbed does not
  * depend on whether the trace is whole. */
-static vr_status begin(vr_run *run, const vr_site_key *key, vr_level least, plan *out, vr_trace_record *record)
+static vr_status begin(vr_run *run, const vr_site_key *key, const vr_manner *manner, plan *out, vr_trace_record *record)
 {
     const uint64_t now = vr_clock();
     vr_status status = VR_OK;
@@ -206,9 +221,13 @@ static vr_status begin(vr_run *run, const vr_site_key *key, vr_level least, plan
     if (!site)
         status = vr_fail(VR_ERROR_MEMORY, "record: out of memory");
     else if (site->level || (status = check_text(key)) == VR_OK) {
-        out->level = level_now(run, site, least);
+        if (!site->level)
+            choose(run, site);
+        out->level = level_now(run, site, manner);
+        out->projection = manner->unfiltered ? manner->projection : site->projection;
         out->use = site->uses++;
-        out->perturb = site->perturb && vr_perturb_is_due(site->perturb, run->step) ? site->perturb : NULL;
+        out->perturb =
+            site->perturb && !manner->unfiltered && vr_perturb_is_due(site->perturb, run->step) ? site->perturb : NULL;
     }
     if (status == VR_OK && (!run->queue || run->dropped)) {
         out->level = VR_LEVEL_OFF;
@@ -240,7 +259,7 @@ static vr_status measure_and_put(vr_run *run, const vr_site_key *key, const plan
     return status;
 }
 
-vr_status vr_record_tensor(vr_run *run, const vr_site_key *key, vr_level least, const uint32_t *epoch)
+vr_status vr_record_tensor(vr_run *run, const vr_site_key *key, const vr_manner *manner)
 {
     if (!vr_run_takes_tensors(run))
         return VR_OK;
@@ -250,15 +269,17 @@ vr_status vr_record_tensor(vr_run *run, const vr_site_key *key, vr_level least, 
     plan p = {.level = VR_LEVEL_OFF};
     vr_status status = check_key(key);
     if (status == VR_OK)
-        status = begin(run, key, least, &p, &m.record);
+        status = begin(run, key, manner, &p, &m.record);
     if (p.perturb) {
         const vr_status perturbed = perturb(run, key, &p);
         status = status == VR_OK ? perturbed : status;
     }
     if (p.level != VR_LEVEL_OFF) {
-        const vr_status recorded = measure_and_put(run, key, &p, &m, epoch);
+        const vr_status recorded = measure_and_put(run, key, &p, &m, manner->epoch);
         status = status == VR_OK ? recorded : status;
     }
+    if (status == VR_OK && p.level != VR_LEVEL_OFF && p.projection)
+        status = vr_record_projection(run, key);
     vr_thread_set_mark(run, vr_clock());
     return status;
 }
@@ -267,7 +288,7 @@ vr_status vr_record_inputs(vr_run *run, vr_phase phase, const char *layer, const
                            const char *const *inputs, size_t input_count)
 {
     const vr_site_key key = {phase, layer, name, &tensor, inputs, input_count};
-    return vr_record_tensor(run, &key, VR_LEVEL_HASH, NULL);
+    return vr_record_tensor(run, &key, &(vr_manner){.least = VR_LEVEL_HASH});
 }
 
 /* Collects names up to NULL; -1 when there are more than MAX_INPUTS. */
@@ -292,7 +313,7 @@ static vr_status record_list(vr_run *run, vr_site_key key, vr_level least, va_li
                        key.layer, key.name, MAX_INPUTS);
     key.inputs = names;
     key.input_count = (size_t)count;
-    return vr_record_tensor(run, &key, least, NULL);
+    return vr_record_tensor(run, &key, &(vr_manner){.least = least});
 }
 
 vr_status vr_record(vr_run *run, vr_phase phase, const char *layer, const char *name, vr_tensor tensor, ...)
@@ -317,54 +338,4 @@ vr_status vr_metric(vr_run *run, const char *name, double value, ...)
         record_list(run, (vr_site_key){VR_METRIC, "metric", name, &tensor, NULL, 0}, VR_LEVEL_STATS, list);
     va_end(list);
     return status;
-}
-
-static vr_status record_column(vr_run *run, const vr_evaluation *e, const char *name, vr_tensor tensor)
-{
-    const vr_site_key key = {VR_EVALUATION, e->name, name, &tensor, e->inputs, e->input_count};
-    return vr_record_tensor(run, &key, VR_LEVEL_FULL, NULL);
-}
-
-static vr_status record_ids(vr_run *run, const vr_evaluation *e)
-{
-    if (e->ids)
-        return record_column(run, e, "ids", VR_TENSOR(VR_I64, e->ids, (int64_t)e->count));
-    int64_t *ids = malloc((e->count + 1) * sizeof *ids);
-    if (!ids)
-        return vr_fail(VR_ERROR_MEMORY, "evaluation %s: out of memory", e->name);
-    for (size_t i = 0; i < e->count; i++)
-        ids[i] = (int64_t)i;
-    const vr_status status = record_column(run, e, "ids", VR_TENSOR(VR_I64, ids, (int64_t)e->count));
-    free(ids);
-    return status;
-}
-
-static vr_status record_groups(vr_run *run, const vr_evaluation *e)
-{
-    vr_status status = VR_OK;
-    for (size_t i = 0; status == VR_OK && i < e->group_count; i++) {
-        char name[MAX_NAME + 1];
-        if (snprintf(name, sizeof name, "group:%s", e->group_names[i]) > MAX_NAME)
-            return vr_fail(VR_ERROR_ARGUMENT, "evaluation %s: the name of group %zu is too long", e->name, i);
-        status = record_column(run, e, name, VR_TENSOR(VR_I32, e->groups[i], (int64_t)e->count));
-    }
-    return status;
-}
-
-vr_status vr_evaluate(vr_run *run, const vr_evaluation *e)
-{
-    if (!vr_run_takes_tensors(run))
-        return VR_OK;
-    if (!e->name || (e->count && (!e->labels || !e->predictions)) || (e->probabilities && !e->classes))
-        return vr_fail(VR_ERROR_ARGUMENT,
-                       "evaluation: name, labels and predictions are needed, and classes with probabilities");
-    const int64_t n = (int64_t)e->count;
-    vr_status status = record_ids(run, e);
-    if (status == VR_OK)
-        status = record_column(run, e, "labels", VR_TENSOR(VR_I32, e->labels, n));
-    if (status == VR_OK)
-        status = record_column(run, e, "predictions", VR_TENSOR(VR_I32, e->predictions, n));
-    if (status == VR_OK && e->probabilities)
-        status = record_column(run, e, "probabilities", VR_TENSOR(VR_F32, e->probabilities, n, (int64_t)e->classes));
-    return status == VR_OK ? record_groups(run, e) : status;
 }

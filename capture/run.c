@@ -144,7 +144,9 @@ vr_status vr_run_open(vr_run **out, const vr_run_options *options)
     const vr_run_options defaults = VR_RUN_OPTIONS_INIT;
     vr_run *run = calloc(1, sizeof *run);
     *out = run;
-    if (!run || !(run->seeds = json_object())) {
+    if (!run || !(run->seeds = json_object()) || !(run->groups = json_object())) {
+        if (run)
+            json_decref(run->seeds);
         free(run);
         *out = NULL;
         return vr_fail(VR_ERROR_MEMORY, "run: out of memory");
@@ -153,6 +155,7 @@ vr_status vr_run_open(vr_run **out, const vr_run_options *options)
     run->seed = 1;
     run->start = run->step_start = vr_clock();
     pthread_mutex_init(&run->lock, NULL);
+    pthread_mutex_init(&run->evaluating, NULL);
     vr_status status = vr_control_read(run, options ? options : &defaults);
     if (status == VR_OK && run->trace)
         status = start_trace(run, options ? options : &defaults);
@@ -168,8 +171,11 @@ static void free_run(vr_run *run)
     vr_queue_close(run->queue);
     vr_sites_free(&run->sites);
     vr_filter_free(&run->filter);
+    vr_filter_free(&run->final);
     json_decref(run->seeds);
+    json_decref(run->groups);
     pthread_mutex_destroy(&run->lock);
+    pthread_mutex_destroy(&run->evaluating);
     free(run->vary);
     free(run->kernels);
     free(run->rounding);

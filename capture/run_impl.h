@@ -19,7 +19,8 @@ struct vr_run {
     char *name;             /* what the program is told: the trace's, or "archive:member" */
     uint64_t seed, replica;
     char *vary, *kernels, *rounding, *perturb_rules;
-    vr_filter filter;
+    vr_filter filter, final; /* final: of vr_record_final */
+    uint32_t projection;     /* numbers in one */
     vr_perturb perturb;
     uint64_t perturb_key;
     uint32_t sample_values;
@@ -33,7 +34,10 @@ struct vr_run {
     uint32_t thread_count, site_count; /* site_count: told to the trace */
     _Atomic bool dropped;
     uint64_t dropped_step;
-    json_t *seeds; /* by purpose, as told to the trace */
+    json_t *seeds;  /* by purpose, as told to the trace */
+    json_t *groups; /* the names of group columns' values, by evaluation, as told to the trace */
+
+    pthread_mutex_t evaluating; /* the columns of two evaluations do not mix; taken before `lock` */
 };
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
@@ -73,7 +77,20 @@ void vr_host_tell(vr_run *run, const char *names);
 /* The rank and the number of ranks an MPI launcher gave this process; false when there was none. */
 bool vr_host_rank(long *rank, long *size);
 
-/* A record of at least level `least`, of `epoch`, or the current one when NULL (record.c). */
-vr_status vr_record_tensor(vr_run *run, const vr_site_key *key, vr_level least, const uint32_t *epoch);
+/* How a tensor is recorded. */
+typedef struct vr_manner {
+    vr_level least;        /* at this level or above */
+    bool unfiltered;       /* at level `least` whatever the filter says, and never perturbed */
+    bool projection;       /* with a projection; where `unfiltered` */
+    const uint32_t *epoch; /* NULL: the current one */
+} vr_manner;
+
+vr_status vr_record_tensor(vr_run *run, const vr_site_key *key, const vr_manner *manner);
+
+/* Whether a tensor can be recorded, its names' characters too. Fails with VR_ERROR_ARGUMENT or VR_ERROR_SHAPE. */
+vr_status vr_record_check(const vr_site_key *key);
+
+/* Records the projection of a tensor that was just recorded (project.c). */
+vr_status vr_record_projection(vr_run *run, const vr_site_key *key);
 
 #endif

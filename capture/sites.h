@@ -26,6 +26,7 @@ typedef struct vr_site_entry {
     int64_t shape[VR_MAX_RANK];
     vr_level level; /* set by the caller when the site is new */
     uint32_t every;
+    bool projection;
     const struct vr_perturb_rule *perturb; /* set with the level; NULL: none */
     uint64_t uses;                         /* record calls so far */
     uint32_t id;                           /* VR_SITE_UNTOLD until the trace knows the site */

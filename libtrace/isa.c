@@ -13,10 +13,12 @@
     void vr_compare_##isa(vr_comparison *out, const void *a, const void *b, vr_dtype dtype, size_t n,                  \
                           const vr_tolerance *tolerance);                                                              \
     void vr_differ_##isa(vr_difference *out, const void *a, const void *b, vr_dtype dtype, size_t n,                   \
-                         const vr_tolerance *tolerance);
+                         const vr_tolerance *tolerance);                                                               \
+    void vr_project_##isa(double *sums, const void *elements, vr_dtype dtype, size_t n, uint32_t k, uint64_t key,      \
+                          uint64_t block);
 #define KERNELS(isa)                                                                                                   \
     {                                                                                                                  \
-#isa, vr_digest_##isa, vr_stats_##isa, vr_compare_##isa, vr_differ_##isa                                       \
+#isa, vr_digest_##isa, vr_stats_##isa, vr_compare_##isa, vr_differ_##isa, vr_project_##isa                     \
     }
 
 DECLARE(baseline)

@@ -9,6 +9,7 @@
 #include <fenv.h>
 #include <varanalyze/compare.h>
 #include <varanalyze/digest.h>
+#include <varanalyze/projection.h>
 
 #ifdef __SSE2__
 #include <xmmintrin.h>
@@ -27,6 +28,9 @@ typedef struct vr_kernels {
     /* vr_differ; `tolerance` is not NULL. */
     void (*differ)(vr_difference *out, const void *a, const void *b, vr_dtype dtype, size_t n,
                    const vr_tolerance *tolerance);
+    /* Adds n contiguous elements, the first of block `block`, to the k sums of a projection (projection.h). */
+    void (*project)(double *sums, const void *elements, vr_dtype dtype, size_t n, uint32_t k, uint64_t key,
+                    uint64_t block);
 } vr_kernels;
 
 /* The best kernels this machine runs, decided at the first call. */

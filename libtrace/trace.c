@@ -279,6 +279,9 @@ void vr_trace_close(vr_trace *trace)
     free(trace->names);
     free(trace->sites);
     free(trace->steps);
+    vr_evaluations_free(trace->evaluations);
+    free(trace->evaluated);
+    free(trace->weights);
     free(trace->run);
     free(trace->path);
     free(trace);
@@ -328,6 +331,19 @@ static const vr_step *step_of(const vr_trace *trace, uint64_t number)
             high = middle;
     }
     return &trace->steps[low];
+}
+
+bool vr_trace_step_is_finished(const vr_trace *trace, uint64_t step)
+{
+    uint64_t low = 0, high = trace->info.step_count;
+    while (high - low > 1) {
+        const uint64_t middle = low + (high - low) / 2;
+        if (trace->steps[middle].step <= step)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high > 0 && trace->steps[low].step == step && trace->steps[low].finished;
 }
 
 vr_status vr_trace_read_records(vr_trace *trace, uint64_t first, uint64_t count, vr_trace_record *out)

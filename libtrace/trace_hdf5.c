@@ -210,6 +210,19 @@ static vr_status load_steps(vr_trace *trace, const tables *in)
     return status;
 }
 
+/* A list that speeds up finding them: files of older writers have none, and are searched. */
+static vr_status load_evaluated(vr_trace *trace, const tables *in)
+{
+    void *rows = NULL;
+    size_t size;
+    if (H5Lexists(in->file, "evaluations", H5P_DEFAULT) <= 0)
+        return VR_OK;
+    const vr_status status =
+        load_rows(trace, in, "evaluations", H5T_NATIVE_UINT64, &rows, &trace->evaluated_count, &size);
+    trace->evaluated = rows;
+    return status;
+}
+
 /* Whether and where a dataset of so many bytes, none of them in another file, lies in the file in one piece: only a
  * contiguous one has an offset. Behind a user block that is so even for one that is not stored. */
 static bool find_place(const vr_trace *trace, hid_t set, uint64_t bytes, uint64_t *place)
@@ -304,8 +317,8 @@ static void close_tables(vr_trace *trace)
 vr_status vr_trace_load_hdf5(vr_trace *trace)
 {
     static const vr_trace_source source = {read_records, read_payload, close_tables};
-    vr_status (*const parts[])(vr_trace *, const tables *) = {read_header, load_run, load_names, load_sites,
-                                                              load_steps};
+    vr_status (*const parts[])(vr_trace *, const tables *) = {read_header, load_run,   load_names,
+                                                              load_sites,  load_steps, load_evaluated};
     tables *in = malloc(sizeof *in);
     if (!in)
         return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", trace->path);

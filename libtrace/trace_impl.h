@@ -25,6 +25,12 @@ struct vr_trace {
     uint64_t name_room, site_room, step_room;
     const vr_trace_source *source;
     void *state; /* of the source */
+
+    uint64_t *evaluated; /* numbers of the records of phase evaluation, ascending; NULL: not looked for yet */
+    uint64_t evaluated_count, evaluated_room;
+    struct vr_evaluations *evaluations; /* NULL: not read yet, as the weights */
+    struct vr_weight_info *weights;
+    uint64_t weight_count;
 };
 
 /* `array`, grown by doubling when `count` elements fill its room; NULL when there is no memory (the array stays). */
@@ -45,6 +51,17 @@ vr_status vr_trace_load_hdf5(vr_trace *trace);
 
 /* Bytes a record takes in the payload, its chunk digests first. */
 uint64_t vr_record_payload_bytes(const vr_site *site, const vr_trace_record *record);
+
+/* Lists a record of phase evaluation, while the trace is loaded. */
+vr_status vr_trace_add_evaluated(vr_trace *trace, uint64_t number);
+
+/* Finds the records of phase evaluation, where the file did not list them. */
+vr_status vr_trace_find_evaluated(vr_trace *trace);
+
+void vr_evaluations_free(struct vr_evaluations *all);
+
+/* Whether there is such a step, and the run got to its end. */
+bool vr_trace_step_is_finished(const vr_trace *trace, uint64_t step);
 
 /* Where the values begin in a record's payload. */
 uint64_t vr_record_values_offset(const vr_site *site, const vr_trace_record *record);

@@ -5,6 +5,7 @@
 #include "fail.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,10 @@ static vr_status add_record(vr_trace *trace, contents *all, uint64_t position)
     all->records = records;
     records[trace->info.record_count++] = position;
     all->step.count++;
-    return VR_OK;
+    uint32_t site;
+    memcpy(&site, all->frame + offsetof(vr_trace_record, site), sizeof site);
+    const bool evaluated = site < trace->info.site_count && trace->sites[site].phase == VR_EVALUATION;
+    return evaluated ? vr_trace_add_evaluated(trace, trace->info.record_count - 1) : VR_OK;
 }
 
 static vr_status add_piece(vr_trace *trace, contents *all, uint64_t offset, uint64_t bytes, uint64_t position)

@@ -232,10 +232,17 @@ static vr_status write_records(const writer *w)
     return status;
 }
 
+static vr_status write_evaluated(const writer *w)
+{
+    if (w->trace->evaluated_count == 0)
+        return VR_OK;
+    return write_table(w, "evaluations", H5T_NATIVE_UINT64, w->trace->evaluated_count, w->trace->evaluated);
+}
+
 static vr_status write_all(const writer *w)
 {
-    vr_status (*const parts[])(const writer *) = {write_header, write_run,   write_names,
-                                                  write_sites,  write_steps, write_records};
+    vr_status (*const parts[])(const writer *) = {write_header, write_run,       write_names,  write_sites,
+                                                  write_steps,  write_evaluated, write_records};
     vr_status status = VR_OK;
     for (size_t i = 0; status == VR_OK && i < sizeof parts / sizeof *parts; i++)
         status = parts[i](w);
@@ -250,7 +257,8 @@ static vr_status reserve(const vr_trace *trace, const char *aside, const char *p
     const vr_trace_info *info = &trace->info;
     uint64_t bytes = info->record_count * sizeof(vr_trace_record) + info->payload_bytes +
                      info->step_count * sizeof(vr_step) + info->site_count * sizeof(vr_site_row) +
-                     info->name_count * longest_name(trace) + strlen(info->run) + 65536;
+                     info->name_count * longest_name(trace) + strlen(info->run) +
+                     trace->evaluated_count * sizeof *trace->evaluated + 65536;
     for (uint64_t i = 0; i < info->site_count; i++)
         bytes += trace->sites[i].input_count * sizeof(uint32_t);
     const int fd = open(aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -289,7 +297,9 @@ vr_status vr_trace_write(vr_trace *trace, const char *path)
     char *aside = NULL;
     if (asprintf(&aside, "%s.%ld.part", path, (long)getpid()) < 0)
         return vr_fail(VR_ERROR_MEMORY, "%s: out of memory", path);
-    vr_status status = reserve(trace, aside, path);
+    vr_status status = vr_trace_find_evaluated(trace);
+    if (status == VR_OK)
+        status = reserve(trace, aside, path);
     if (status == VR_OK)
         status = write_file(trace, aside, path);
     if (status == VR_OK)

@@ -37,6 +37,8 @@
  *                         taken, run-2.h5 and so on. Any number of processes may name the same archive
  *     VR_LEVEL=LEVEL      hash, stats (default), chunks, sample, full
  *     VR_FILTER=RULES     level by layer, phase and step; see vr_run_options.filter
+ *     VR_FINAL=LEVEL      of the weights that training leaves, or rules; see vr_run_options.final
+ *     VR_PROJECTION=K     numbers that a projection has (default 1024); a power of two from 64 to 16384
  *     VR_SEED=N           the seed all others are derived from (default 1)
  *     VR_VARY=LIST        which purposes take another seed in each replica: init,order,... (default none)
  *     VR_REPLICA=N        number of this replica (default: drawn from the system when VR_VARY is not empty)
@@ -56,8 +58,8 @@
  *               order of summation in the layer does to its output
  * The program's own memory is changed when it is recorded, whether or not there is a trace, so what follows computes
  * with it; the trace holds what it became. Memory that cannot be written is left alone, and the call fails with
- * VR_ERROR_UNSUPPORTED. Zeros, NaN, infinities, integers and metrics are never changed, and nothing becomes infinite.
- * The noise follows the seed for "perturb", by tensor and by the number of the record call.
+ * VR_ERROR_UNSUPPORTED. Zeros, NaN, infinities, integers, metrics and evaluations are never changed, and nothing
+ * becomes infinite. The noise follows the seed for "perturb", by tensor and by the number of the record call.
  *
  * Threads: every call may come from any thread. Crash: see docs/trace-format.md; whatever was recorded when the process
  * died, by SIGKILL too, is in the trace. A later run on the same path keeps such a trace as PATH.journal.old. While a
@@ -82,7 +84,9 @@ typedef struct vr_run_options {
     const char *level;  /* as VR_LEVEL */
     const char *filter; /* rules "[phase:]LAYER=level[/every]", comma-separated, the first that matches a record
                            decides: "conv*=full/100,gradient:*=hash,debug*=off". LAYER is a glob; every n: steps n, 2n,
-                           ... and the setup */
+                           ... and the setup. A level "projection" is stats and a projection, see
+                           varanalyze/projection.h. Evaluations are always full; only a rule that names their
+                           phase leaves them out, or level off: "evaluation:train=off" */
     const uint64_t *seed;
     const char *vary;
     const uint64_t *replica;
@@ -94,9 +98,12 @@ typedef struct vr_run_options {
     uint32_t sample_values;  /* values kept of a tensor at level sample; default 64 */
     const char *archive;     /* as VR_ARCHIVE; "" for none whatever the environment says */
     const char *perturb;     /* as VR_PERTURB; "" for none */
+    const char *final;   /* as VR_FINAL: a level, or rules "LAYER=level" as of the filter, for vr_record_final; default
+                            projection. No less than the filter gives these weights */
+    uint32_t projection; /* as VR_PROJECTION */
 } vr_run_options;
 
-#define VR_RUN_OPTIONS_VERSION 3
+#define VR_RUN_OPTIONS_VERSION 4 /* 3, without the last two, is taken as well */
 #define VR_RUN_OPTIONS_INIT                                                                                            \
     {                                                                                                                  \
         .version = VR_RUN_OPTIONS_VERSION                                                                              \
@@ -157,25 +164,44 @@ VR_API vr_status vr_metric(vr_run *run, const char *name, double value, ...)
 /* Restarts this thread's clock: what follows, up to the next record, is the operation's duration. */
 VR_API void vr_mark(vr_run *run);
 
-/* What a model said of `count` samples. Only `name`, `count`, `labels` and `predictions` are needed. */
+/* Records a weight as training leaves it, once for each before the run is closed: under phase weight, at the level that
+ * VR_FINAL says for its layer. By default that is its digest, its statistics and its projection, from which the
+ * distances of runs' weights are estimated, see varanalyze/projection.h; `name` then has at most 244 bytes. */
+VR_API vr_status vr_record_final(vr_run *run, const char *layer, const char *name, vr_tensor tensor);
+
+/* What a model said of `count` samples. Only `version`, `name`, `count`, `labels` and `predictions` are needed. */
 typedef struct vr_evaluation {
-    const char *name; /* "test", "validation" */
+    unsigned version; /* VR_EVALUATION_VERSION */
+    const char *name; /* of the set: "test", "validation" */
     size_t count;
-    const int64_t *ids;         /* [count]; NULL: 0 .. count-1 */
-    const int32_t *labels;      /* [count] */
-    const int32_t *predictions; /* [count] */
-    const float *probabilities; /* [count][classes], or NULL */
-    size_t classes;
-    const char *const *group_names; /* [group_count]: columns such as "male", "young" */
-    const int32_t *const *groups;   /* [group_count][count] */
+    size_t classes;              /* 0: not said, and then labels and predictions are not checked */
+    const uint64_t *ids;         /* [count], by which runs are joined; no two the same. NULL: 0 .. count-1 */
+    const int32_t *labels;       /* [count], in 0 .. classes-1 */
+    const int32_t *predictions;  /* [count], in 0 .. classes-1, or -1: none */
+    const void *probabilities;   /* [count][classes], or NULL; any values, NaN too */
+    vr_dtype probabilities_type; /* VR_F32, which 0 stands for, or VR_F64 */
+    const void *losses;          /* [count], each sample's, or NULL; any values, NaN too */
+    vr_dtype losses_type;        /* as above */
+    const double *loss;          /* of the whole set, or NULL */
     size_t group_count;
-    const char *const *inputs; /* names of the tensors it was computed from, as for vr_record */
+    const char *const *group_names;         /* [group_count]: columns such as "male", "young" */
+    const int32_t *const *groups;           /* [group_count][count] */
+    const char *const *const *group_values; /* [group_count], or NULL: names of the values 0, 1, ..., ended by NULL; an
+                                               entry NULL: none. At most 4096 bytes a column */
+    const char *const *inputs;              /* names of the tensors it was computed from, as for vr_record */
     size_t input_count;
 } vr_evaluation;
 
-/* Records an evaluation under phase evaluation, layer `name`: tensors "ids", "labels", "predictions", "probabilities"
- * and "group:NAME", all with their values whatever the level. */
-VR_API vr_status vr_evaluate(vr_run *run, const vr_evaluation *evaluation);
+#define VR_EVALUATION_VERSION 1
+#define VR_EVALUATION_INIT                                                                                             \
+    {                                                                                                                  \
+        .version = VR_EVALUATION_VERSION                                                                               \
+    }
+
+/* Records an evaluation, all of it or, with VR_ERROR_ARGUMENT, nothing: under phase evaluation, layer `name`, tensors
+ * "ids", "labels", "predictions", "probabilities", "losses", "loss", "group:NAME" and "classes", all with their values
+ * whatever the level. No step may begin meanwhile. varanalyze/evaluation.h reads it. */
+VR_API vr_status vr_record_evaluation(vr_run *run, const vr_evaluation *evaluation);
 
 /* Keeps a word of the program's own with the run: a data set's name, a fault that was injected. `varanalyze diff` names
  * notes that differ. */

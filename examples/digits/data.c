@@ -78,12 +78,15 @@ static bool set_new(sample_set *out, const idx_pair *pair, int64_t first, int64_
     out->count = count;
     out->images = malloc((size_t)(count * pixels) * sizeof *out->images);
     out->labels = malloc((size_t)count * sizeof *out->labels);
-    if (!out->images || !out->labels)
+    out->ids = malloc((size_t)count * sizeof *out->ids);
+    if (!out->images || !out->labels || !out->ids)
         return false;
     for (int64_t i = 0; i < count * pixels; i++)
         out->images[i] = (float)images[i] / scale;
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count; i++) {
         out->labels[i] = labels[i];
+        out->ids[i] = (uint64_t)(first + i);
+    }
     return true;
 }
 
@@ -131,8 +134,10 @@ void data_free(dataset *data)
 {
     free(data->train.images);
     free(data->train.labels);
+    free(data->train.ids);
     free(data->test.images);
     free(data->test.labels);
+    free(data->test.ids);
     memset(data, 0, sizeof *data);
 }
 

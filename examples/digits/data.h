@@ -16,6 +16,7 @@
 
 typedef struct sample_set {
     int64_t count;
+    uint64_t *ids;   /* [count], each sample's place in its file */
     float *images;   /* [count][height][width] */
     int32_t *labels; /* [count], in 0..classes-1 */
 } sample_set;

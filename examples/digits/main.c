@@ -82,8 +82,9 @@ typedef struct trainer {
     float rate;                    /* the first step's */
     uint32_t *order;               /* [train.count] */
     float *images;                 /* [batch][height][width] */
-    int32_t *labels, *predictions; /* [batch], [max(batch, test.count)] */
-    float *probabilities;          /* [test.count][classes] */
+    int32_t *labels, *predictions; /* [batch] */
+    sample_groups groups;          /* of the test set */
+    test_result result;
 } trainer;
 
 typedef struct epoch_result {
@@ -254,7 +255,7 @@ static void flip_bit(float *value, int bit)
 static bool training_new(trainer *t, int64_t batch, const settings *options)
 {
     const dataset *data = &t->data;
-    const int64_t most = data->test.count > batch ? data->test.count : batch;
+    const size_t tested = (size_t)data->test.count;
     const float rate = options->rate > 0 ? options->rate : optimizer_default_rate(options->optimizer);
     t->batch = batch;
     t->steps = options->epochs * ((data->train.count + batch - 1) / batch);
@@ -263,9 +264,12 @@ static bool training_new(trainer *t, int64_t batch, const settings *options)
     t->order = calloc((size_t)data->train.count, sizeof *t->order);
     t->images = calloc((size_t)(batch * data->height * data->width), sizeof *t->images);
     t->labels = calloc((size_t)batch, sizeof *t->labels);
-    t->predictions = calloc((size_t)most, sizeof *t->predictions);
-    t->probabilities = calloc((size_t)(data->test.count * data->classes), sizeof *t->probabilities);
-    return t->order && t->images && t->labels && t->predictions && t->probabilities &&
+    t->predictions = calloc((size_t)batch, sizeof *t->predictions);
+    t->result.predictions = calloc(tested, sizeof *t->result.predictions);
+    t->result.probabilities = calloc(tested * (size_t)data->classes, sizeof *t->result.probabilities);
+    t->result.losses = calloc(tested, sizeof *t->result.losses);
+    return t->order && t->images && t->labels && t->predictions && t->result.predictions && t->result.probabilities &&
+           t->result.losses && groups_new(&t->groups, &data->test, data->height, data->width) &&
            net_new(&t->net, batch, data->height, data->width, data->classes) &&
            optimizer_new(&t->optimizer, options->optimizer, rate, &t->net);
 }
@@ -279,7 +283,10 @@ static void training_free(trainer *t)
     free(t->images);
     free(t->labels);
     free(t->predictions);
-    free(t->probabilities);
+    free(t->result.predictions);
+    free(t->result.probabilities);
+    free(t->result.losses);
+    groups_free(&t->groups);
 }
 
 static bool forward(trainer *t, vr_run *run)
@@ -354,10 +361,19 @@ static bool train_step(trainer *t, vr_run *run, int64_t first, int64_t n, double
     return true;
 }
 
-/* The accuracy on the test set, whose forward pass is recorded by its result alone. */
-static bool test(trainer *t, vr_run *run, double *accuracy)
+static double mean(const double *values, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += values[i];
+    return sum / (double)n;
+}
+
+/* The network's results on the test set, whose forward pass is recorded by them alone. */
+static bool test(trainer *t, vr_run *run)
 {
     const sample_set *set = &t->data.test;
+    test_result *result = &t->result;
     const int64_t pixels = t->data.height * t->data.width, classes = t->data.classes;
     vr_mark(run);
     for (int64_t first = 0; first < set->count; first += t->batch) {
@@ -366,12 +382,14 @@ static bool test(trainer *t, vr_run *run, double *accuracy)
         for (int layer = 0; layer <= NET_SOFTMAX; layer++)
             if (net_forward(&t->net, layer) != VR_OK)
                 return complain("%s", vr_error());
-        net_predict(&t->net, t->predictions + first);
-        memcpy(t->probabilities + first * classes, t->net.activations[NET_SOFTMAX].out,
-               (size_t)(n * classes) * sizeof *t->probabilities);
+        net_predict(&t->net, result->predictions + first);
+        net_sample_losses(&t->net, set->labels + first, result->losses + first);
+        memcpy(result->probabilities + first * classes, t->net.activations[NET_SOFTMAX].out,
+               (size_t)(n * classes) * sizeof *result->probabilities);
     }
-    *accuracy = (double)count_equal(t->predictions, set->labels, set->count) / (double)set->count;
-    record_test(run, &t->net, set->count, set->labels, t->predictions, t->probabilities, *accuracy);
+    result->loss = mean(result->losses, set->count);
+    result->accuracy = (double)count_equal(result->predictions, set->labels, set->count) / (double)set->count;
+    record_test(run, &t->net, set, &t->groups, result);
     return true;
 }
 
@@ -389,7 +407,10 @@ static bool train_epoch(trainer *t, vr_run *run, uint32_t epoch, epoch_result *r
     }
     result->loss = loss_sum / (double)count;
     result->train_accuracy = (double)hits / (double)count;
-    return test(t, run, &result->test_accuracy);
+    if (!test(t, run))
+        return false;
+    result->test_accuracy = t->result.accuracy;
+    return true;
 }
 
 static bool train(trainer *t, vr_run *run, const settings *options)
@@ -412,6 +433,7 @@ static bool train(trainer *t, vr_run *run, const settings *options)
             fflush(stdout);
         }
     }
+    record_final(run, &t->net);
     return true;
 }
 

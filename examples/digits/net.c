@@ -256,6 +256,21 @@ double net_loss(const network *net)
     return sum / (double)net->n;
 }
 
+/* log(sum_c exp(z_c - z_max)) + z_max - z_label */
+void net_sample_losses(const network *net, const int32_t *labels, double *losses)
+{
+    const int64_t classes = net->classes;
+    for (int64_t i = 0; i < net->n; i++) {
+        const float *logits = net->activations[NET_DENSE2].out + i * classes;
+        double most = logits[0], sum = 0;
+        for (int64_t c = 1; c < classes; c++)
+            most = logits[c] > most ? logits[c] : most;
+        for (int64_t c = 0; c < classes; c++)
+            sum += exp((double)logits[c] - most);
+        losses[i] = log(sum) + most - (double)logits[labels[i]];
+    }
+}
+
 void net_predict(const network *net, int32_t *predictions)
 {
     for (int64_t i = 0; i < net->n; i++) {

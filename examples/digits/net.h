@@ -93,6 +93,10 @@ vr_status net_gradient(network *net, int parameter);
 /* The batch's mean loss. */
 double net_loss(const network *net);
 
+/* Each sample's cross-entropy against `labels`, from the logits, in double precision rounded to nearest whatever `math`
+ * says: what the network's results are worth, not a part of the training. */
+void net_sample_losses(const network *net, const int32_t *labels, double *losses);
+
 /* Each sample's most probable class, the first of equals. */
 void net_predict(const network *net, int32_t *predictions);
 

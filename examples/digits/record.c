@@ -138,20 +138,36 @@ void record_rate(vr_run *run, const net_optimizer *optimizer)
     vr_metric(run, "learning_rate", (double)optimizer->rate, NULL);
 }
 
-void record_test(vr_run *run, const network *net, int64_t count, const int32_t *labels, const int32_t *predictions,
-                 const float *probabilities, double accuracy)
+void record_test(vr_run *run, const network *net, const sample_set *set, const sample_groups *groups,
+                 const test_result *result)
 {
     char names[NET_PARAMETERS][NAME_SIZE];
     const char *inputs[NET_PARAMETERS];
     for (int p = 0; p < NET_PARAMETERS; p++)
         inputs[p] = name_of(names[p], "weight", net, p, "");
-    vr_evaluate(run, &(vr_evaluation){.name = "test",
-                                      .count = (size_t)count,
-                                      .labels = labels,
-                                      .predictions = predictions,
-                                      .probabilities = probabilities,
-                                      .classes = (size_t)net->classes,
-                                      .inputs = inputs,
-                                      .input_count = NET_PARAMETERS});
-    vr_metric(run, "test_accuracy", accuracy, "evaluation:test/predictions", "evaluation:test/labels", NULL);
+    vr_record_evaluation(run, &(vr_evaluation){.version = VR_EVALUATION_VERSION,
+                                               .name = "test",
+                                               .count = (size_t)set->count,
+                                               .classes = (size_t)net->classes,
+                                               .ids = set->ids,
+                                               .labels = set->labels,
+                                               .predictions = result->predictions,
+                                               .probabilities = result->probabilities,
+                                               .losses = result->losses,
+                                               .losses_type = VR_F64,
+                                               .loss = &result->loss,
+                                               .group_count = GROUP_COLUMNS,
+                                               .group_names = group_names,
+                                               .groups = (const int32_t *const *)groups->columns,
+                                               .group_values = group_values,
+                                               .inputs = inputs,
+                                               .input_count = NET_PARAMETERS});
+    vr_metric(run, "test_accuracy", result->accuracy, "evaluation:test/predictions", "evaluation:test/labels", NULL);
+}
+
+void record_final(vr_run *run, const network *net)
+{
+    for (int p = 0; p < NET_PARAMETERS; p++)
+        vr_record_final(run, layer_of(net, p), net->parameters[p].name,
+                        like_parameter(net, p, net->parameters[p].value));
 }

@@ -8,13 +8,14 @@
  *     backward   LAYER/out            its gradient, down from dense2
  *     gradient   LAYER/weight, bias
  *     optimizer  LAYER/weight.m, weight.v, bias.m, bias.v
- *     weight     LAYER/weight, bias   after the update; at the setup, as initialized
+ *     weight     LAYER/weight, bias   after the update; at the setup, as initialized; at the end, as VR_FINAL says
  *     metric     loss, learning_rate (each step), test_accuracy (each epoch)
- *     evaluation test/labels, predictions, probabilities
+ *     evaluation test/...             each epoch: ids, labels, predictions, probabilities, losses, loss, groups
  */
 #ifndef DIGITS_RECORD_H
 #define DIGITS_RECORD_H
 
+#include "groups.h"
 #include "net.h"
 #include "optimizer.h"
 
@@ -38,8 +39,19 @@ void record_loss(vr_run *run, double loss);
 /* The learning rate of the updates that follow; they name it among their inputs. */
 void record_rate(vr_run *run, const net_optimizer *optimizer);
 
-/* What the network with its current parameters said of `count` test samples. */
-void record_test(vr_run *run, const network *net, int64_t count, const int32_t *labels, const int32_t *predictions,
-                 const float *probabilities, double accuracy);
+/* What the network said of the test samples. */
+typedef struct test_result {
+    int32_t *predictions; /* [count] */
+    float *probabilities; /* [count][classes] */
+    double *losses;       /* [count] */
+    double loss, accuracy;
+} test_result;
+
+/* The result of the network with its current parameters. */
+void record_test(vr_run *run, const network *net, const sample_set *set, const sample_groups *groups,
+                 const test_result *result);
+
+/* All parameters as training leaves them. */
+void record_final(vr_run *run, const network *net);
 
 #endif

@@ -139,6 +139,54 @@ static void make_other_hdf5(const char *path)
     H5Fclose(file);
 }
 
+/* A weight, and what the model said of four samples in each of two epochs and of two others at last; `wrong` is a
+ * prediction of the second epoch. */
+static void make_evaluations(const char *path, int32_t wrong)
+{
+    static const char *const values[] = {"no", "yes", NULL}, *const *const all_values[] = {values};
+    static const int32_t labels[4] = {0, 1, 2, 1}, young[4] = {0, 1, 1, 0};
+    static const float weight[3] = {0.5f, -1, 2}, probabilities[2][3] = {{0.5f, 0.25f, 0.25f}, {0, 1, 0}};
+    const uint64_t ids[4] = {10, 12, 11, 40};
+    const vr_run_options options = {.version = VR_RUN_OPTIONS_VERSION, .trace = path};
+    vr_run *run;
+    need(vr_run_open(&run, &options) == VR_OK, path);
+    for (uint32_t epoch = 0; epoch < 2; epoch++) {
+        const int32_t predictions[4] = {0, 1, epoch ? wrong : -1, epoch ? 1 : 0};
+        const double losses[4] = {0.25, 0.5, 2, 0.25}, loss = 0.75;
+        vr_run_step(run, epoch);
+        vr_record(run, VR_WEIGHT, "fc", "weight", VR_TENSOR(VR_F32, weight, 3), NULL);
+        need(vr_record_evaluation(run, &(vr_evaluation){.version = VR_EVALUATION_VERSION,
+                                                        .name = "validation",
+                                                        .count = 4,
+                                                        .classes = 3,
+                                                        .ids = ids,
+                                                        .labels = labels,
+                                                        .predictions = predictions,
+                                                        .losses = losses,
+                                                        .losses_type = VR_F64,
+                                                        .loss = &loss,
+                                                        .group_count = 1,
+                                                        .group_names = (const char *const[]){"young"},
+                                                        .groups = (const int32_t *const[]){young},
+                                                        .group_values = all_values,
+                                                        .inputs = (const char *const[]){"weight:fc/weight"},
+                                                        .input_count = 1}) == VR_OK,
+             path);
+    }
+    need(vr_record_evaluation(run, &(vr_evaluation){.version = VR_EVALUATION_VERSION,
+                                                    .name = "test",
+                                                    .count = 2,
+                                                    .classes = 3,
+                                                    .labels = labels,
+                                                    .predictions = labels,
+                                                    .probabilities = probabilities}) == VR_OK,
+         path);
+    need(vr_record_evaluation(run, &(vr_evaluation){.version = VR_EVALUATION_VERSION, .name = "nobody"}) == VR_OK,
+         path);
+    need(vr_record_final(run, "fc", "weight", VR_TENSOR(VR_F32, weight, 3)) == VR_OK, path);
+    need(vr_run_close(run) == VR_OK, path);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2 || chdir(argv[1]) != 0) {
@@ -151,6 +199,8 @@ int main(int argc, char **argv)
     damage_end("cut.h5.journal");
     write_at("newer-journal.h5.journal", offsetof(vr_journal_header, version), &(uint32_t){2}, sizeof(uint32_t));
     make_newer("newer.h5");
+    make_evaluations("evaluated-1.h5", 2);
+    make_evaluations("evaluated-2.h5", 0);
     make_other_hdf5("model.h5");
     cut_in_half("same-1.h5", "half.h5");
     write_bytes("picture.h5", "\xff\xd8\xff\xe0\0\x10JFIF", 10);

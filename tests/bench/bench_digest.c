@@ -1,10 +1,11 @@
-/* bench_digest - the speed of digests and statistics against what the memory and one hash call give.
+/* bench_digest - the speed of digests, statistics and projections against what the memory and one hash call give.
  *
  * Tensors in memory, touched; every row is timed once in each round, so that a noisy machine hits all alike, and the
  * median over the rounds is printed.
  */
 #include <isa.h>
 #include <varanalyze/digest.h>
+#include <varanalyze/projection.h>
 
 #include <math.h>
 #include <omp.h>
@@ -18,7 +19,7 @@
 static const char usage[] =
     "usage: bench_digest [-m MIB] [-n ROUNDS]\n"
     "\n"
-    "Time digests and statistics of tensors of MIB mebibytes each (default 1024; five of them are\n"
+    "Time digests, statistics and projections of tensors of MIB mebibytes each (default 1024; five of them are\n"
     "held), the median of ROUNDS rounds (default 7).\n";
 
 #define MAX_ROUNDS    101
@@ -109,6 +110,14 @@ static void run_measure(const row *of)
     sink = stats.m2;
 }
 
+static void run_project(const row *of)
+{
+    static double numbers[VR_PROJECTION_DEFAULT];
+    const vr_tensor tensor = tensor_of(of);
+    vr_project(numbers, &tensor, VR_PROJECTION_DEFAULT, 1);
+    sink = numbers[0];
+}
+
 /* What vr_measure does to each chunk, with the kernels of one instruction set. */
 static void run_kernels(const row *of)
 {
@@ -135,6 +144,9 @@ static row rows[] = {
     {"vr_measure", run_measure, VR_BF16, 1, NULL, {0}},
     {"vr_measure", run_measure, VR_F16, 1, NULL, {0}},
     {"vr_measure", run_measure, VR_U8, 1, NULL, {0}},
+    {"vr_project to 1024", run_project, VR_F32, 1, NULL, {0}},
+    {"vr_project to 1024", run_project, VR_F32, 2, NULL, {0}},
+    {"vr_project to 1024", run_project, VR_F64, 1, NULL, {0}},
     {"XXH3_128bits, inlined", run_xxh3_inlined, VR_F32, 1, "baseline", {0}},
     {"XXH3_128bits, inlined", run_xxh3_inlined, VR_F32, 1, "avx2", {0}},
     {"XXH3_128bits, inlined", run_xxh3_inlined, VR_F32, 1, "avx512", {0}},

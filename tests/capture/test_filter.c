@@ -12,13 +12,11 @@
 static void chooses(const char *rules, vr_phase phase, const char *layer, vr_level level, uint32_t every)
 {
     vr_filter filter;
-    vr_level chosen;
-    uint32_t interval;
     assert_int_equal(vr_filter_parse(&filter, VR_LEVEL_STATS, rules), VR_OK);
-    vr_filter_choose(&filter, phase, layer, &chosen, &interval);
+    const vr_filter_rule chosen = vr_filter_choose(&filter, phase, layer);
     vr_filter_free(&filter);
-    assert_int_equal(chosen, level);
-    assert_int_equal(interval, every);
+    assert_int_equal(chosen.level, level);
+    assert_int_equal(chosen.every, every);
 }
 
 static void test_no_rules(void **state)

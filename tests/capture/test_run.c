@@ -222,7 +222,7 @@ static void test_null_run(void **state)
     assert_int_equal(vr_record(NULL, VR_FORWARD, "a", "t", VR_SCALAR(VR_F32, &value), NULL), VR_OK);
     assert_int_equal(vr_record_inputs(NULL, VR_FORWARD, "a", "t", VR_SCALAR(VR_F32, &value), NULL, 0), VR_OK);
     assert_int_equal(vr_metric(NULL, "loss", 1, NULL), VR_OK);
-    assert_int_equal(vr_evaluate(NULL, NULL), VR_OK);
+    assert_int_equal(vr_record_evaluation(NULL, NULL), VR_OK);
     assert_int_equal(vr_run_note(NULL, "a", "b"), VR_OK);
     assert_int_equal(vr_run_step(NULL, 0), VR_OK);
     assert_false(vr_run_is_recording(NULL));
@@ -370,10 +370,11 @@ static void test_metrics_keep_their_value(void **state)
 static void test_evaluation_with_groups(void **state)
 {
     (void)state;
-    static const char *const names[] = {"ids", "labels", "predictions", "probabilities", "group:male"};
+    static const char *const names[] = {"ids", "labels", "predictions", "probabilities", "group:male", "classes"};
     static const int32_t labels[] = {0, 1, 1}, predictions[] = {0, 1, 0}, male[] = {1, 0, 1};
     static const float probabilities[] = {.9f, .1f, .2f, .8f, .6f, .4f};
-    const vr_evaluation evaluation = {.name = "test",
+    const vr_evaluation evaluation = {.version = VR_EVALUATION_VERSION,
+                                      .name = "test",
                                       .count = 3,
                                       .labels = labels,
                                       .predictions = predictions,
@@ -386,10 +387,10 @@ static void test_evaluation_with_groups(void **state)
                                       .input_count = 1};
     const char *path = scratch_path("evaluation.h5");
     vr_run *run = open_at(path);
-    assert_int_equal(vr_evaluate(run, &evaluation), VR_OK);
+    assert_int_equal(vr_record_evaluation(run, &evaluation), VR_OK);
     vr_trace *trace = close_and_open(run, path);
-    assert_int_equal(vr_trace_get_info(trace)->record_count, 5);
-    for (uint64_t i = 0; i < 5; i++) {
+    assert_int_equal(vr_trace_get_info(trace)->record_count, 6);
+    for (uint64_t i = 0; i < 6; i++) {
         const vr_trace_record record = record_at(trace, i);
         const vr_site *site = &vr_trace_sites(trace)[record.site];
         assert_int_equal(record.level, VR_LEVEL_FULL);
@@ -397,7 +398,7 @@ static void test_evaluation_with_groups(void **state)
         assert_string_equal(site->name, names[i]);
         assert_string_equal(vr_trace_name(trace, site->inputs[0]), "fc/out");
     }
-    int64_t ids[3];
+    uint64_t ids[3];
     const vr_trace_record record = record_at(trace, 0);
     assert_int_equal(vr_trace_read_values(trace, &record, 0, 3, ids), VR_OK);
     assert_true(ids[0] == 0 && ids[1] == 1 && ids[2] == 2);
@@ -410,14 +411,17 @@ static void test_evaluation_that_lacks_something(void **state)
     static const int32_t labels[] = {0};
     static const float probabilities[] = {1};
     vr_run *run = open_at(scratch_path("lacking.h5"));
-    const vr_evaluation cases[] = {
+    vr_evaluation cases[] = {
         {.count = 1, .labels = labels, .predictions = labels},
         {.name = "test", .count = 1, .predictions = labels},
         {.name = "test", .count = 1, .labels = labels},
         {.name = "test", .count = 1, .labels = labels, .predictions = labels, .probabilities = probabilities},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_int_equal(vr_evaluate(run, &cases[i]), VR_ERROR_ARGUMENT);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cases[i].version = VR_EVALUATION_VERSION;
+        assert_int_equal(vr_record_evaluation(run, &cases[i]), VR_ERROR_ARGUMENT);
+        assert_message("are needed");
+    }
     assert_int_equal(vr_run_close(run), VR_OK);
 }
 

@@ -94,6 +94,17 @@ static void same_records(vr_trace *a, vr_trace *b)
     }
 }
 
+static void same_evaluations(vr_trace *a, vr_trace *b)
+{
+    const vr_evaluation_info *of_a, *of_b;
+    uint64_t in_a, in_b;
+    const vr_status status = vr_trace_evaluations(a, &of_a, &in_a);
+    require(vr_trace_evaluations(b, &of_b, &in_b) == status && in_a == in_b);
+    for (uint64_t i = 0; i < in_a; i++)
+        require(strcmp(of_a[i].name, of_b[i].name) == 0 && of_a[i].step == of_b[i].step &&
+                of_a[i].group_count == of_b[i].group_count);
+}
+
 /* What can be written can be read again, and is the same. */
 static void write_again(vr_trace *trace)
 {
@@ -104,6 +115,7 @@ static void write_again(vr_trace *trace)
         return;
     require(vr_trace_open(&written, path) == VR_OK);
     same_records(trace, written);
+    same_evaluations(trace, written);
     vr_trace_close(written);
     unlink(path);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <varanalyze/evaluation.h>
+#include <varanalyze/projection.h>
 #include <varanalyze/trace.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -84,6 +86,55 @@ static inline void fuzz_read_tables(const vr_trace *trace)
     require(records == info->record_count && length < SIZE_MAX);
 }
 
+static inline void fuzz_read_evaluation(vr_trace *trace, const vr_evaluation_info *e)
+{
+    const uint64_t rows = (uint64_t)e->count, width = (uint64_t)(e->classes > 1 ? e->classes : 1);
+    uint64_t *out = fuzz_room(trace, rows * sizeof(int32_t)); /* labels and predictions stand there */
+    int32_t *integers = (int32_t *)out;
+    require(e->count >= 0 && e->classes >= 0);
+    vr_evaluation_labels(trace, e, 0, e->count, integers);
+    vr_evaluation_predictions(trace, e, 0, e->count, integers);
+    for (uint32_t g = 0; g < e->group_count; g++) {
+        vr_evaluation_group(trace, e, g, 0, e->count, integers);
+        for (uint32_t v = 0; v < e->groups[g].value_count; v++)
+            require(e->groups[g].values[v] != NULL);
+    }
+    require(vr_evaluation_labels(trace, e, e->count, 1, integers) == VR_ERROR_ARGUMENT);
+    free(out);
+    out = malloc(rows * sizeof *out + 1);
+    require(out != NULL);
+    vr_evaluation_ids(trace, e, 0, e->count, out);
+    vr_evaluation_losses(trace, e, 0, e->count, (double *)out);
+    free(out);
+    if (e->probabilities_type) {
+        out = fuzz_room(trace, rows * width * vr_dtype_size(e->probabilities_type));
+        vr_evaluation_probabilities(trace, e, 0, e->count, out);
+        free(out);
+    }
+}
+
+static inline void fuzz_read_weight(vr_trace *trace, const vr_weight_info *weight)
+{
+    double *numbers = fuzz_room(trace, (uint64_t)weight->projected * sizeof *numbers);
+    require(weight->record.level > 0 && weight->projected <= weight->site->count);
+    require((vr_weight_projection(trace, weight, numbers) == VR_ERROR_ARGUMENT) == (weight->projected == 0));
+    free(numbers);
+}
+
+/* The evaluations and the weights, by the calls that put them together. */
+static inline void fuzz_read_results(vr_trace *trace)
+{
+    const vr_evaluation_info *evaluations;
+    const vr_weight_info *weights;
+    uint64_t count;
+    if (vr_trace_evaluations(trace, &evaluations, &count) == VR_OK)
+        for (uint64_t i = 0; i < count && i < 1000; i++)
+            fuzz_read_evaluation(trace, &evaluations[i]);
+    if (vr_trace_weights(trace, &weights, &count) == VR_OK)
+        for (uint64_t i = 0; i < count && i < 1000; i++)
+            fuzz_read_weight(trace, &weights[i]);
+}
+
 static inline void fuzz_read(vr_trace *trace)
 {
     vr_trace_record record;
@@ -91,6 +142,7 @@ static inline void fuzz_read(vr_trace *trace)
     for (uint64_t i = 0; i < vr_trace_get_info(trace)->record_count && i < 1000; i++)
         if (vr_trace_read_records(trace, i, 1, &record) == VR_OK)
             fuzz_read_payload(trace, &record);
+    fuzz_read_results(trace);
 }
 
 #endif
