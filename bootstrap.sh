@@ -13,7 +13,10 @@ build/release, then
   demo     trains a small network three times and compares the runs; the traces are left in demo/
   test     builds and runs all tests; the last line is 'N passed, N failed'
   bench    builds and runs all benchmarks
-  install  installs libraries, headers, manual and the program under DIR (default /usr/local)
+  install  installs libraries, headers, manual and the programs under DIR (default /usr/local)
+
+vrcc is built where there are clang and LLVM's headers of the same version (Debian and Ubuntu: clang, llvm-dev). test
+installs these; the other tasks take them when they are there.
 END
 }
 
@@ -41,7 +44,7 @@ quietly() {
 
 packages=(gcc cmake ninja-build pkg-config libhdf5-dev libxxhash-dev libarchive-dev libdeflate-dev libjansson-dev
           libgsl-dev librandom123-dev zlib1g-dev gnuplot-nox)
-packages_test=(libcmocka-dev libmpfr-dev xxhash g++ hdf5-tools gzip bzip2 xz-utils zstd lz4)
+packages_test=(libcmocka-dev libmpfr-dev xxhash g++ hdf5-tools gzip bzip2 xz-utils zstd lz4 clang llvm-dev libomp-dev)
 packages_bench=(hdf5-tools libopenblas-dev)
 
 install_packages() {
@@ -91,6 +94,7 @@ check_by_hand() {
         tool xz "xz, of XZ Utils: https://tukaani.org/xz"
         tool zstd "zstd: https://facebook.github.io/zstd"
         tool lz4 "lz4: https://lz4.org"
+        tool clang "Clang 14 or later with LLVM's headers and libomp, for vrcc: https://llvm.org"
         ;;
     bench) tool h5dump "h5dump, of the HDF5 tools: https://www.hdfgroup.org/solutions/hdf5" ;;
     esac
@@ -115,6 +119,7 @@ prepare() {
 # build [-DOPTION=VALUE...]
 build() {
     quietly "configuring build/release" cmake --preset release "$@"
+    sed -n 's/^-- \(vrcc: .*\)/  \1/p' build/bootstrap.log
     quietly "building with $(nproc) jobs" cmake --build --preset release --parallel "$(nproc)"
 }
 

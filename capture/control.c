@@ -151,6 +151,14 @@ static vr_status read_trace(vr_run *run, const vr_run_options *options)
     return status;
 }
 
+/* In a program compiled with vrcc: the mode that its arithmetic has, whatever else is said. */
+const char *vr_vrcc_rounding(void) __attribute__((weak));
+
+static const char *choose_rounding(const vr_run_options *options)
+{
+    return vr_vrcc_rounding ? vr_vrcc_rounding() : choose(options->rounding, "VR_ROUNDING");
+}
+
 /* The options as far as their version has them. */
 static bool take_options(vr_run_options *out, const vr_run_options *given)
 {
@@ -168,7 +176,7 @@ vr_status vr_control_read(vr_run *run, const vr_run_options *given)
     const vr_run_options *const options = &mine;
     const bool known = take_options(&mine, given);
     const char *vary = choose(options->vary, "VR_VARY"), *kernels = choose(options->kernels, "VR_KERNELS"),
-               *rounding = choose(options->rounding, "VR_ROUNDING"), *perturb = choose(options->perturb, "VR_PERTURB");
+               *rounding = choose_rounding(options), *perturb = choose(options->perturb, "VR_PERTURB");
     if (!copy_text(&run->vary, vary ? vary : "") || !copy_text(&run->kernels, kernels ? kernels : "fixed") ||
         !copy_text(&run->rounding, rounding ? rounding : "nearest") ||
         !copy_text(&run->perturb_rules, perturb ? perturb : ""))
@@ -214,16 +222,45 @@ static void tell_seed(vr_run *run, const char *purpose, uint64_t seed)
     pthread_mutex_unlock(&run->lock);
 }
 
+static uint64_t replica_seed(uint64_t seed, uint64_t replica)
+{
+    char purpose[32];
+    snprintf(purpose, sizeof purpose, "replica %llu", (unsigned long long)replica);
+    return vr_derive_seed(seed, purpose);
+}
+
+/* vr_run_seed's as vrcc's runtime has it, which knows the environment only. */
+static uint64_t rounding_seed_of_vrcc(void)
+{
+    const char *vary = getenv("VR_VARY"), *replica = getenv("VR_REPLICA");
+    uint64_t seed = 1, number = 0;
+    if (choose_number(&seed, NULL, "VR_SEED", 1) != VR_OK)
+        return 0;
+    seed = vr_derive_seed(seed, "rounding");
+    const bool varies = vary && is_named(vary, "rounding") && replica && *replica;
+    return varies && parse_number(&number, "VR_REPLICA", replica) == VR_OK ? replica_seed(seed, number) : seed;
+}
+
+void vr_control_tell_vrcc(vr_run *run)
+{
+    const char *precision = getenv("VR_ROUNDING_PRECISION"), *bits = getenv("VR_ROUNDING_BITS");
+    if (!vr_vrcc_rounding)
+        return;
+    if (precision && *precision)
+        vr_run_tell(run, "rounding_precision", json_integer(strtoll(precision, NULL, 0)));
+    if (is_named("nearest,up,down,zero", run->rounding))
+        return;
+    vr_run_tell(run, "rounding_bits", json_string(bits && *bits ? bits : "operands"));
+    tell_seed(run, "rounding", rounding_seed_of_vrcc());
+}
+
 uint64_t vr_run_seed(vr_run *run, const char *purpose)
 {
     if (!run)
         return vr_derive_seed(1, purpose);
     uint64_t seed = vr_derive_seed(run->seed, purpose);
-    if (is_named(run->vary, purpose)) {
-        char replica[32];
-        snprintf(replica, sizeof replica, "replica %llu", (unsigned long long)run->replica);
-        seed = vr_derive_seed(seed, replica);
-    }
+    if (is_named(run->vary, purpose))
+        seed = replica_seed(seed, run->replica);
     if (run->queue && !vr_run_is_forked(run))
         tell_seed(run, purpose, seed);
     return seed;

@@ -120,6 +120,7 @@ static void tell_controls(vr_run *run)
         vr_run_tell(run, "replica", json_sprintf("%llu", (unsigned long long)run->replica));
     vr_run_tell(run, "kernels", json_string(run->kernels));
     vr_run_tell(run, "rounding", json_string(run->rounding));
+    vr_control_tell_vrcc(run);
     if (run->perturb.count)
         vr_run_tell(run, "perturb", json_string(run->perturb_rules));
     vr_run_tell(run, "level", json_string(vr_level_name(run->filter.level)));

@@ -71,6 +71,10 @@ vr_status vr_trace_finish(vr_run *run);
 /* What the options and the environment say (control.c). Fails with VR_ERROR_ARGUMENT or VR_ERROR_MEMORY. */
 vr_status vr_control_read(vr_run *run, const vr_run_options *options);
 
+/* In a program compiled with vrcc: tells what its arithmetic rounds with. That is the environment's to say, whatever
+ * the options are. */
+void vr_control_tell_vrcc(vr_run *run);
+
 /* Machine, program, libraries and environment (host.c), told to the trace. `names`: further environment variables. */
 void vr_host_tell(vr_run *run, const char *names);
 

@@ -415,7 +415,9 @@ static bool train_epoch(trainer *t, vr_run *run, uint32_t epoch, epoch_result *r
 
 static bool train(trainer *t, vr_run *run, const settings *options)
 {
+#ifndef DIGITS_PLAIN /* there the compiler decides how sums are rounded */
     t->net.math = &t->math;
+#endif
     if (t->flip.text)
         vr_run_note(run, "flip", t->flip.text);
     if (t->shift > 0)

@@ -1,5 +1,6 @@
 #include "net.h"
 #include "layers.h"
+#include "plain.h"
 
 #include <math.h>
 #include <stdlib.h>
