@@ -103,8 +103,7 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The caller's; NULL: malformed, with a zero byte in it, or no memory. */
-static char *bytes_from_json(const json_t *json)
+char *va_bytes_from_json(const json_t *json)
 {
     if (json_is_string(json))
         return strlen(json_string_value(json)) == json_string_length(json) ? strdup(json_string_value(json)) : NULL;
@@ -151,7 +150,7 @@ static bool read_command(va_campaign *out, const json_t *json)
     const json_t *word;
     out->command = calloc(json_array_size(json) + 1, sizeof *out->command);
     json_array_foreach (json, i, word) {
-        if (!out->command || !(out->command[i] = bytes_from_json(word)))
+        if (!out->command || !(out->command[i] = va_bytes_from_json(word)))
             return false;
     }
     return out->command && json_array_size(json) > 0;
@@ -166,7 +165,7 @@ static bool read_variables(va_campaign *out, json_t *json)
     if (!out->variables || !json_is_object(json))
         return false;
     json_object_foreach (json, name, value) {
-        char *text = bytes_from_json(value);
+        char *text = va_bytes_from_json(value);
         const bool fine =
             text && *name && !strchr(name, '=') && asprintf(&out->variables[count], "%s=%s", name, text) >= 0;
         free(text);
@@ -229,7 +228,7 @@ static bool read_campaign(va_campaign *out, const json_t *json)
                  {"level", &out->level},
                  {"filter", &out->filter}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (!(*texts[i].text = bytes_from_json(json_object_get(json, texts[i].key))))
+        if (!(*texts[i].text = va_bytes_from_json(json_object_get(json, texts[i].key))))
             return false;
     out->hold = list_from_json(json_object_get(json, "hold"));
     return out->hold && *out->directory == '/' && read_numbers(out, json) &&

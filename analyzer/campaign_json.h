@@ -8,6 +8,9 @@
 /* Text of any bytes: a string, or {"hex": "..."} where it is not UTF-8. NULL when there is no memory. */
 json_t *va_bytes_to_json(const char *text);
 
+/* What va_bytes_to_json made; the caller's. NULL: malformed, with a zero byte in it, or no memory. */
+char *va_bytes_from_json(const json_t *json);
+
 /* A list of words, comma-separated, as an array. */
 json_t *va_list_to_json(const char *list);
 

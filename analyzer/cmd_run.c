@@ -8,7 +8,6 @@
 #include "run_render.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <formats/fail.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,16 +298,6 @@ static void say_cores(const session *s)
                 share, s->campaign.threads);
 }
 
-/* Ends as the signal would have ended this. */
-static int end_by(int signal, const sigset_t *before)
-{
-    fflush(NULL);
-    sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-    sigprocmask(SIG_SETMASK, before, NULL);
-    raise(signal);
-    return VA_TROUBLE;
-}
-
 /* Settled, and with a scratch folder of its own. */
 static vr_status conduct(session *s, const va_scratch *scratch, const sigset_t *before, int *signal)
 {
@@ -348,20 +337,9 @@ static int run_campaign(session *s)
     if (s->is_begun && (status != VR_OK || signal))
         say_how_to_resume(s, status != VR_OK ? "" : "interrupted: ");
     if (signal)
-        return end_by(signal, &before);
+        return va_drive_end_by(signal, &before);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return status == VR_OK ? summarize(s) : VA_TROUBLE;
-}
-
-/* Files that are opened must not take the place of a closed standard input or output. */
-static void open_standard(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
 }
 
 static int run(int argc, char **argv)
@@ -374,7 +352,7 @@ static int run(int argc, char **argv)
     } else if (settings.help) {
         result = va_help(&va_cmd_run);
     } else {
-        open_standard();
+        va_drive_open_standard();
         va_cores_read(&s.cores);
         if (settings.jobs == 0)
             settings.jobs = s.cores.count ? s.cores.count : (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);

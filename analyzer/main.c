@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_run,
+static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_localize, &va_cmd_run,
                                              &va_cmd_info, &va_cmd_archive, &va_cmd_recover};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -58,7 +58,7 @@ static int run(const va_command *command, int argc, char **argv)
     char name[64];
     snprintf(name, sizeof name, "varanalyze %s", command->name);
     argv[0] = name;
-    if (command == &va_cmd_run) /* it starts programs, which shall not have the limits of the guard */
+    if (command == &va_cmd_run || command == &va_cmd_localize) /* programs they start do not get the guard's limits */
         return command->run(argc, argv);
     return va_guard_run(command->run, argc, argv);
 }

@@ -6,6 +6,7 @@
 #include "run_progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <formats/fail.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -287,8 +288,7 @@ static vr_status open_slots(driver *d)
     return VR_OK;
 }
 
-/* Those that va_drive_run waits for: not what is ignored, as nohup has it. */
-static void choose_signals(sigset_t *out)
+void va_drive_signals(sigset_t *out)
 {
     sigemptyset(out);
     sigaddset(out, SIGCHLD);
@@ -304,8 +304,27 @@ void va_drive_block_signals(sigset_t *before)
     const struct sigaction usual = {.sa_handler = SIG_DFL};
     sigset_t signals;
     sigaction(SIGCHLD, &usual, NULL); /* where it was ignored, there is no status to wait for */
-    choose_signals(&signals);
+    va_drive_signals(&signals);
     sigprocmask(SIG_BLOCK, &signals, before);
+}
+
+int va_drive_end_by(int signal, const sigset_t *before)
+{
+    fflush(NULL);
+    sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    sigprocmask(SIG_SETMASK, before, NULL);
+    raise(signal);
+    return 128 + signal;
+}
+
+void va_drive_open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 vr_status va_drive_run(const va_drive *drive, va_ledger *ledger, const va_task *tasks, int *signal)
@@ -314,7 +333,7 @@ vr_status va_drive_run(const va_drive *drive, va_ledger *ledger, const va_task *
     *signal = 0;
     d.status = open_slots(&d);
     if (d.status == VR_OK) {
-        choose_signals(&d.signals);
+        va_drive_signals(&d.signals);
         va_run_progress_begin(&d.progress, ledger, va_drive_count_due(drive, ledger), drive->verbose);
         loop(&d);
         va_run_progress_clear(&d.progress);

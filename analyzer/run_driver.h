@@ -11,6 +11,15 @@
 /* Blocks the signals that va_drive_run waits for, which are those that are not ignored; `*before`: what was blocked. */
 void va_drive_block_signals(sigset_t *before);
 
+/* These signals and SIGCHLD; not what is ignored, as nohup has it. */
+void va_drive_signals(sigset_t *out);
+
+/* Ends the process as the signal would have ended it; 128 + signal where it is blocked. */
+int va_drive_end_by(int signal, const sigset_t *before);
+
+/* Files that are opened later do not take the place of a closed standard input or output. */
+void va_drive_open_standard(void);
+
 typedef struct va_drive {
     const va_campaign *campaign;
     const char *archive;

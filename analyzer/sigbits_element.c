@@ -347,6 +347,16 @@ int va_bits_within(const va_bits_rule *rule, const double *x, size_t stride, dou
     return within;
 }
 
+double va_bits_of_error(double x, double y, int digits)
+{
+    const va_bits_rule rule = {.options = {.reference = VA_BITS_EXACT}, .samples = 1, .errors = 1, .digits = digits};
+    twofold z;
+    const unsigned flags = errors_of(&z, &rule, &x, 1, y);
+    if (flags)
+        return flags == VA_BITS_NONFINITE ? digits : 0;
+    return z.high == 0 ? digits : fmin(fmax(-log2(fabs(z.high)), 0), digits);
+}
+
 /* ---- blocks ---- */
 
 /* Of each element: the sum of x - x_0, its mean, the sum of squares about that, and max|x - Y|. */

@@ -92,6 +92,10 @@ size_t va_bits_scratch(const va_bits_rule *rule, size_t count);
 /* How many of the errors are within 2^-(k-(e-1)): the successes of a Bernoulli trial for k bits. */
 int va_bits_within(const va_bits_rule *rule, const double *x, size_t stride, double y, int k, double *scratch);
 
+/* The bits that one sample has in common with a reference: -log2|Z| of the relative error, which the general method
+ * rounds down; 0 to `digits`. 0 where the two differ and there is no error (something is not finite, or y is 0). */
+double va_bits_of_error(double x, double y, int digits);
+
 /* Lower bound, at `confidence`, of the probability of what succeeded in `successes` of `trials`: (1-c)^(1/n) when all
  * did, else (s+2)/(n+4) - F^-1(c) sqrt((s+2)(n-s+2)/(n+4)^3), cut to [0, 1]. */
 double va_bits_bernoulli(int successes, int trials, double confidence);
