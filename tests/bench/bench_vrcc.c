@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 #define MOST_ROUNDS 25
-#define MOST_NAMES  32
+#define MOST_NAMES  40
 
 static const char usage[] = "usage: bench_vrcc [--quick] [-n ROUNDS]\n";
 
@@ -59,7 +59,7 @@ static void print_kernel(kernel *k, int rounds, double axpy_goal)
         goal = axpy_goal > 0 ? 40 : 0;
     else if (strncmp(k->name, "axpy f32", 8) == 0)
         goal = axpy_goal;
-    printf("  %-16s %8.2f %8.2f %8.2f", k->name, medians[0], medians[1], medians[2]);
+    printf("  %-22s %8.2f %8.2f %8.2f", k->name, medians[0], medians[1], medians[2]);
     if (goal > 0)
         printf("   sr at most %2.0f, ud at most sr: %s", goal,
                bench_verdict(medians[1] <= goal && medians[2] <= medians[1]));
@@ -136,7 +136,7 @@ static bool bench_target(size_t target, const char *directory, int rounds)
                 return false;
         }
     }
-    printf("\n%s (%s): time by clang's\n  %-16s %8s %8s %8s\n", targets[target].name, targets[target].flags, "",
+    printf("\n%s (%s): time by clang's\n  %-22s %8s %8s %8s\n", targets[target].name, targets[target].flags, "",
            modes[0], modes[1], modes[2]);
     for (int i = 0; i < count; i++)
         print_kernel(&kernels[i], rounds, targets[target].axpy_goal);
