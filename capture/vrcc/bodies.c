@@ -184,16 +184,38 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* A copy of `module` with the bodies that are to be instrumented, and nothing else that is defined. */
-static LLVMModuleRef copy_bodies(LLVMModuleRef module, const vrcc_bodies *bodies, size_t count)
+/* The same module with structure types of its own, which is what the linker expects: where the two modules share types,
+ * it confuses those that look alike. */
+static vr_status read_again(LLVMModuleRef *out, LLVMModuleRef module)
 {
+    const LLVMMemoryBufferRef bitcode = LLVMWriteBitcodeToMemoryBuffer(module);
+    const bool failed = LLVMParseBitcodeInContext2(LLVMGetModuleContext(module), bitcode, out);
+    LLVMDisposeMemoryBuffer(bitcode);
+    return failed ? vr_fail(VR_ERROR_UNSUPPORTED, "the instrumented functions are malformed") : VR_OK;
+}
+
+/* LLVM 14's own copy still uses the ifuncs of the module that it is a copy of. */
+static vr_status copy_module(LLVMModuleRef *out, LLVMModuleRef module)
+{
+    if (LLVMGetFirstGlobalIFunc(module))
+        return read_again(out, module);
+    *out = LLVMCloneModule(module);
+    return VR_OK;
+}
+
+/* A copy of `module` with the bodies that are to be instrumented, and nothing else that is defined. */
+static vr_status copy_bodies(LLVMModuleRef *out, LLVMModuleRef module, const vrcc_bodies *bodies, size_t count)
+{
+    const vr_status status = copy_module(out, module);
+    if (status != VR_OK)
+        return status;
+    const LLVMModuleRef copy = *out;
     const char **names = calloc(count, sizeof *names);
     if (!names)
         abort();
     for (size_t i = 0; i < count; i++)
         names[i] = name_of(bodies[i].function);
     qsort(names, count, sizeof *names, by_name);
-    const LLVMModuleRef copy = LLVMCloneModule(module);
     LLVMSetModuleInlineAsm2(copy, "", 0);
     declare_aliases(copy);
     declare_globals(copy);
@@ -205,7 +227,7 @@ static LLVMModuleRef copy_bodies(LLVMModuleRef module, const vrcc_bodies *bodies
             declare_in_place(copy, f, NULL);
     }
     free(names);
-    return copy;
+    return VR_OK;
 }
 
 /* ---- the rounded bodies ---- */
@@ -223,16 +245,6 @@ static vr_status run_passes(LLVMModuleRef module, bool inlined)
     const vr_status status = vr_fail(VR_ERROR_UNSUPPORTED, "inlining operations: %s", message);
     LLVMDisposeErrorMessage(message);
     return status;
-}
-
-/* The same module with structure types of its own, which is what the linker expects: where the two modules share types,
- * it confuses those that look alike. */
-static vr_status separate_types(LLVMModuleRef *out, LLVMModuleRef module)
-{
-    const LLVMMemoryBufferRef bitcode = LLVMWriteBitcodeToMemoryBuffer(module);
-    const bool failed = LLVMParseBitcodeInContext2(LLVMGetModuleContext(module), bitcode, out);
-    LLVMDisposeMemoryBuffer(bitcode);
-    return failed ? vr_fail(VR_ERROR_UNSUPPORTED, "the instrumented functions are malformed") : VR_OK;
 }
 
 static vr_status make_rounded(LLVMModuleRef module, LLVMModuleRef copy, const vrcc_arithmetic *arithmetic,
@@ -255,7 +267,7 @@ static vr_status make_rounded(LLVMModuleRef module, LLVMModuleRef copy, const vr
     vr_status status = run_passes(copy, inlined);
     LLVMModuleRef separate = NULL;
     if (status == VR_OK)
-        status = separate_types(&separate, copy);
+        status = read_again(&separate, copy);
     if (status == VR_OK && LLVMLinkModules2(module, separate))
         status = vr_fail(VR_ERROR_UNSUPPORTED, "linking the instrumented functions failed");
     return status;
@@ -417,9 +429,12 @@ vr_status vrcc_make_bodies(LLVMModuleRef module, const vrcc_arithmetic *arithmet
     if (count == 0)
         return VR_OK;
     local_symbols symbols = publish_all(module);
-    const LLVMModuleRef copy = copy_bodies(module, bodies, count);
-    const vr_status status = make_rounded(module, copy, arithmetic, bodies, count, inlines);
-    LLVMDisposeModule(copy);
+    LLVMModuleRef copy;
+    vr_status status = copy_bodies(&copy, module, bodies, count);
+    if (status == VR_OK) {
+        status = make_rounded(module, copy, arithmetic, bodies, count, inlines);
+        LLVMDisposeModule(copy);
+    }
     withdraw_all(&symbols);
     for (size_t i = 0; i < count && status == VR_OK; i++)
         finish(module, &bodies[i]);

@@ -266,8 +266,25 @@ static bool is_library_function(const char *name)
     return false;
 }
 
+/* Arithmetic of one processor whose name has a part that says otherwise: x86's in a rounding mode of its own
+ * ("round"), SVE's with one lane of an operand. */
+static bool is_arithmetic_intrinsic(const char *name)
+{
+    static const struct {
+        const char *processor, *operation;
+    } parts[] = {{"llvm.x86.", ".add."},    {"llvm.x86.", ".sub."},      {"llvm.x86.", ".mul."},
+                 {"llvm.x86.", ".div."},    {"llvm.x86.", ".sqrt."},     {"llvm.x86.", ".scalef."},
+                 {"llvm.aarch64.", "mul."}, {"llvm.aarch64.sve.", "ml"}, {"llvm.aarch64.sve.", "dot."}};
+    for (size_t i = 0; i < LENGTH(parts); i++)
+        if (begins(name, parts[i].processor) && strstr(name, parts[i].operation))
+            return true;
+    return false;
+}
+
 static bool is_exact_intrinsic(const char *name)
 {
+    if (is_arithmetic_intrinsic(name))
+        return false;
     for (size_t i = 0; i < LENGTH(exact_intrinsics); i++)
         if (strstr(name, exact_intrinsics[i]))
             return true;

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-const char *const vrcc_places_words[VRCC_PLACES_WORDS] = {"-debug-info-kind=line-tables-only",
-                                                          "-fdebug-info-for-profiling", "-mllvm",
-                                                          "-enable-npm-pgo-inline-deferral=0"};
+const char *const vrcc_places_words[VRCC_PLACES_WORDS] = {
+    "-debug-info-kind=line-tables-only", "-fdebug-info-for-profiling", "-mllvm", "-enable-npm-pgo-inline-deferral=0"};
 
 /* Functions and lines of the source, which rewrite.c removes again. In C++ the functions' symbols as well, which an
  * option for profiles brings; that would change what is inlined, were it not told to leave that alone. */
@@ -35,6 +35,13 @@ static vrcc_command front_command(const vrcc_command *job, const char *bitcode)
     vrcc_command_insert(&front, 2, "-emit-llvm-uselists"); /* so that the plain code comes out as without vrcc */
     vrcc_command_set(&front, vrcc_command_find(&front, "-o") + 1, bitcode);
     return front;
+}
+
+void vrcc_remove_output(const char *path)
+{
+    struct stat info;
+    if (path && lstat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, W_OK) == 0)
+        unlink(path);
 }
 
 /* What belongs to reading sources, with the number of words of each option. */
@@ -75,6 +82,7 @@ static vrcc_command back_command(const vrcc_command *job, const char *bitcode, c
     vrcc_command_insert(&back, 2, "-disable-llvm-passes");
     vrcc_command_insert(&back, 3, "-load");
     vrcc_command_insert(&back, 4, pass);
+    vrcc_command_insert(&back, 5, "-Wno-unknown-warning-option"); /* it was said */
     return back;
 }
 

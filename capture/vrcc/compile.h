@@ -17,4 +17,7 @@ extern const char *const vrcc_places_words[VRCC_PLACES_WORDS];
 /* The part of that behind the optimizer, which has written `bitcode`; the file is written over. */
 int vrcc_compile_bitcode(const vrcc_command *job, const vrcc_options *options, const char *bitcode);
 
+/* Removes what a step that failed was to write, if that is a file, as clang does: make would take an old one for it. */
+void vrcc_remove_output(const char *path);
+
 #endif

@@ -1,6 +1,5 @@
 #include "direct.h"
 
-#include <formats/fail.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +31,9 @@ static bool begins_with_one_of(const char *word, const char *const *list, size_t
 
 /* Options that are one word; by their beginnings, but not those of the second list, which make further files, name them
  * by the output, or end in something other than an object. */
-static const char *const plain[] = {"-O",        "-I",       "-D",    "-U", "-W", "-w", "-std=",     "-ansi",
-                                    "-pedantic", "-pthread", "-pipe", "-f", "-m", "-nostdinc", "--driver-mode="};
+static const char *const plain[] = {"-O",    "-I",    "-D",    "-U",        "-W",
+                                    "-w",    "-std=", "-ansi", "-pedantic", "-pthread",
+                                    "-pipe", "-f",    "-m",    "-nostdinc", "--driver-mode=g++"};
 static const char *const not_plain[] = {"-Wa,",
                                         "-Wl,",
                                         "-Wp,",
@@ -70,7 +70,8 @@ static const char *const not_plain[] = {"-Wa,",
                                         "-mx32"};
 
 /* Of debug information, those that bring functions and lines. */
-static const char *const debugging[] = {"-g", "-g1", "-g2", "-g3", "-ggdb", "-gline-tables-only", "-gdwarf-4", "-gdwarf-5"};
+static const char *const debugging[] = {"-g",        "-g1",      "-g2", "-g3", "-ggdb", "-gline-tables-only",
+                                        "-gdwarf-4", "-gdwarf-5"};
 
 /* Options whose value may be the next word. */
 static const char *const with_value[] = {"-o",  "-I",  "-D",  "-U",       "-isystem",  "-iquote",
@@ -87,15 +88,15 @@ static bool is_source(const char *word)
 /* What is known of a command line. */
 typedef struct line {
     const char *source, *output;
-    bool has_places;      /* debug information is wanted */
-    bool compiles, named; /* -c; what depends is named by options, so that the output's name does not matter */
+    bool has_places; /* debug information is wanted */
+    bool compiles;   /* -c */
 } line;
 
 /* Whether all of it is known; -MD names its file and target by -o where nothing else does. */
 static bool read_line(line *out, const vrcc_command *clang)
 {
     bool depends = false, file = false, target = false;
-    *out = (line){NULL, NULL, false, false, false};
+    *out = (line){NULL, NULL, false, false};
     for (size_t i = 1; i < clang->count; i++) {
         const char *word = clang->words[i];
         if (strcmp(word, "-c") == 0)
@@ -121,7 +122,8 @@ static bool read_line(line *out, const vrcc_command *clang)
 /* How many of vrcc_places_words are needed. */
 static size_t count_places_words(const line *known, const vrcc_command *clang)
 {
-    const bool is_c = strcmp(strrchr(known->source, '.'), ".c") == 0 && !vrcc_command_begins(clang, "--driver-mode=g++");
+    const bool is_c =
+        strcmp(strrchr(known->source, '.'), ".c") == 0 && !vrcc_command_begins(clang, "--driver-mode=g++");
     return known->has_places ? 0 : is_c ? 1 : VRCC_PLACES_WORDS;
 }
 
@@ -156,8 +158,18 @@ static char *read_text(const char *path)
     return text;
 }
 
+/* Where clang would have put the object. */
+static void write_output(char out[PATH_MAX], const line *known)
+{
+    const char *slash = strrchr(known->source, '/'), *name = slash ? slash + 1 : known->source;
+    if (known->output)
+        snprintf(out, PATH_MAX, "%s", known->output);
+    else
+        snprintf(out, PATH_MAX, "%.*s.o", (int)(strrchr(name, '.') - name), name);
+}
+
 /* The job that clang did, by its own log, as it would have been without what front_command added. */
-static bool read_job(vrcc_command *job, vrcc_jobs *jobs, const char *log, const line *known, size_t places_words)
+static bool read_job(vrcc_command *job, vrcc_jobs *jobs, const char *log, const char *output, size_t places_words)
 {
     char *text = read_text(log);
     const char *begin = text ? strstr(text, "\n \"") : NULL;
@@ -170,11 +182,8 @@ static bool read_job(vrcc_command *job, vrcc_jobs *jobs, const char *log, const 
     for (size_t i = 0; i < LENGTH(added); i++)
         vrcc_command_remove(job, vrcc_command_find(job, added[i]), 1);
     vrcc_command_remove(job, vrcc_command_find(job, vrcc_places_words[0]), places_words);
-    const char *slash = strrchr(known->source, '/'), *name = slash ? slash + 1 : known->source;
-    char object[PATH_MAX];
-    snprintf(object, sizeof object, "%.*s.o", (int)(strrchr(name, '.') - name), name);
     if (vrcc_command_value(job, "-o"))
-        vrcc_command_set(job, vrcc_command_find(job, "-o") + 1, known->output ? known->output : object);
+        vrcc_command_set(job, vrcc_command_find(job, "-o") + 1, output);
     return vrcc_is_compilation(job) && vrcc_command_value(job, "-o");
 }
 
@@ -183,7 +192,8 @@ bool vrcc_compile_directly(int *code, const vrcc_command *clang, const vrcc_opti
     line known;
     if (getenv("CC_PRINT_OPTIONS") || getenv("CCC_OVERRIDE_OPTIONS") || !read_line(&known, clang))
         return false;
-    char bitcode[PATH_MAX], log[PATH_MAX];
+    char bitcode[PATH_MAX], log[PATH_MAX], output[PATH_MAX];
+    write_output(output, &known);
     snprintf(bitcode, sizeof bitcode, "%s/vrcc.bc", temporary);
     snprintf(log, sizeof log, "%s/options", temporary);
     setenv("CC_PRINT_OPTIONS", "1", 1);
@@ -193,9 +203,11 @@ bool vrcc_compile_directly(int *code, const vrcc_command *clang, const vrcc_opti
     *code = vrcc_command_run(&front);
     unsetenv("CC_PRINT_OPTIONS");
     unsetenv("CC_PRINT_OPTIONS_FILE");
-    const bool done = *code != 0 || read_job(&job, &jobs, log, &known, count_places_words(&known, clang));
+    const bool done = *code != 0 || read_job(&job, &jobs, log, output, count_places_words(&known, clang));
     if (*code == 0 && done)
         *code = vrcc_compile_bitcode(&job, options, bitcode);
+    if (*code != 0)
+        vrcc_remove_output(output);
     vrcc_command_free(&front);
     vrcc_command_free(&job);
     vrcc_jobs_free(&jobs);

@@ -3,6 +3,7 @@
 #include "operation.h"
 #include "places.h"
 #include "recurrences.h"
+#include "table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +19,7 @@ static bool has_fma(LLVMValueRef function)
     const char *triple = LLVMGetTarget(LLVMGetGlobalParent(function));
     if (strncmp(triple, "aarch64", 7) == 0 || strncmp(triple, "arm64", 5) == 0)
         return true;
-    const char *name = "target-features";
-    const LLVMAttributeRef attribute =
-        LLVMGetStringAttributeAtIndex(function, LLVMAttributeFunctionIndex, name, (unsigned)strlen(name));
-    if (!attribute)
-        return false;
-    unsigned length;
-    const char *text = LLVMGetStringAttributeValue(attribute, &length);
-    for (const char *at = text; (at = strstr(at, "+fma")); at++)
-        if (at[4] == ',' || at[4] == '\0')
-            return true;
-    return false;
+    return vrcc_has_feature(function, "fma");
 }
 
 /* Where nothing fuses, llvm.fmuladd is a product and a sum. */
@@ -148,6 +139,8 @@ static void replace(vrcc_emitter *e, const found_site *found)
     LLVMReplaceAllUsesWith(found->instruction, value);
     if (!found->site.has_errno && !LLVMIsAInvokeInst(found->instruction))
         LLVMInstructionEraseFromParent(found->instruction);
+    else if (LLVMIsACallInst(found->instruction))
+        LLVMSetTailCall(found->instruction, false); /* its result is not what is returned any more */
 }
 
 static void replace_operands(vrcc_emitter *e, const found_site *found)

@@ -20,8 +20,8 @@ vr_status vrcc_arithmetic_load(vrcc_arithmetic *out, LLVMContextRef context, con
 void vrcc_arithmetic_free(vrcc_arithmetic *arithmetic);
 
 /* Replaces those operations of `function` that bear a place (places.h) by calls through the table of the body that
- * `record`, its vrcc_function, says (NULL: always that of calls, which name the place to the runtime); `inlines`: some as calls of functions of the module that are to be inlined (the pass always-inline does it). Whether
- * any is. */
+ * `record`, its vrcc_function, says (NULL: always that of calls, which name the place to the runtime); `inlines`: some
+ * as calls of functions of the module that are to be inlined (the pass always-inline does it). Whether any is. */
 bool vrcc_instrument(const vrcc_arithmetic *arithmetic, LLVMValueRef function, LLVMValueRef record, bool inlines);
 
 #endif

@@ -143,11 +143,27 @@ static vr_status read_line(vrcc_jobs *out, const char *line)
     return add_line(is_heading(line) ? &out->headings : &out->messages, line);
 }
 
+/* A command goes on behind the end of a line that is within a word. */
+static size_t line_length(const char *text)
+{
+    bool quoted = false;
+    if (!begins(text, " \""))
+        return strcspn(text, "\n");
+    size_t length = 0;
+    for (; text[length] && (quoted || text[length] != '\n'); length++) {
+        if (text[length] == '"')
+            quoted = !quoted;
+        else if (text[length] == '\\' && text[length + 1])
+            length++;
+    }
+    return length;
+}
+
 vr_status vrcc_jobs_parse(vrcc_jobs *out, const char *text)
 {
     vr_status status = VR_OK;
     while (*text && status == VR_OK) {
-        const size_t length = strcspn(text, "\n");
+        const size_t length = line_length(text);
         char *line = strndup(text, length);
         if (!line)
             return vr_fail(VR_ERROR_MEMORY, "out of memory");

@@ -101,6 +101,8 @@ static int do_jobs(vrcc_jobs *jobs, const vrcc_options *options)
             code = vrcc_link(job, jobs, options, temporary);
         else
             code = vrcc_command_run(job);
+        if (code)
+            vrcc_remove_output(vrcc_command_value(job, "-o"));
         result = result ? result : code;
     }
     return result;

@@ -32,10 +32,8 @@ LLVMValueRef vrcc_runtime_function(const vrcc_emitter *e, const char *name, LLVM
     return function;
 }
 
-static LLVMValueRef call(const vrcc_emitter *e, LLVMBuilderRef builder, LLVMValueRef function, LLVMValueRef *arguments,
-                         unsigned count)
+static LLVMValueRef call(LLVMBuilderRef builder, LLVMValueRef function, LLVMValueRef *arguments, unsigned count)
 {
-    (void)e;
     return LLVMBuildCall2(builder, LLVMGlobalGetValueType(function), function, arguments, count, "");
 }
 
@@ -66,7 +64,7 @@ static LLVMValueRef emit_narrow(vrcc_emitter *e, vr_operation op, LLVMTypeRef ty
     for (int i = 0; i < 3; i++)
         arguments[3 + i] = i < vrcc_operand_count(op) ? vrcc_to_f32(e, x[i]) : LLVMConstNull(f32);
     const LLVMValueRef function = vrcc_runtime_function(e, "vrcc_call_narrow", f32, types, 6);
-    return vrcc_from_f32(e, call(e, e->builder, function, arguments, 6), type);
+    return vrcc_from_f32(e, call(e->builder, function, arguments, 6), type);
 }
 
 static LLVMValueRef emit_narrow_lanes(vrcc_emitter *e, vr_operation op, LLVMTypeRef type, unsigned lanes,

@@ -23,6 +23,14 @@ static bool is_optimized(const vrcc_command *job)
     return strcmp(level, "0") != 0;
 }
 
+/* What LLVM would print, and then end the process. */
+static void keep_message(LLVMDiagnosticInfoRef info, void *context)
+{
+    char **kept = context;
+    LLVMDisposeMessage(*kept);
+    *kept = LLVMGetDiagInfoDescription(info);
+}
+
 static vr_status read_module(LLVMModuleRef *out, LLVMContextRef context, const char *path)
 {
     LLVMMemoryBufferRef buffer;
@@ -32,10 +40,16 @@ static vr_status read_module(LLVMModuleRef *out, LLVMContextRef context, const c
         LLVMDisposeMessage(message);
         return status;
     }
+    LLVMContextSetDiagnosticHandler(context, keep_message, &message);
     const bool failed = LLVMParseBitcodeInContext2(context, buffer, out);
+    LLVMContextSetDiagnosticHandler(context, NULL, NULL);
     LLVMDisposeMemoryBuffer(buffer);
-    return failed ? vr_fail(VR_ERROR_FORMAT, "%s: not bitcode of LLVM " VRCC_LLVM "; another clang was driven?", path)
-                  : VR_OK;
+    const vr_status status =
+        failed ? vr_fail(VR_ERROR_FORMAT, "%s: not bitcode of LLVM " VRCC_LLVM "; another clang was driven? (%s)", path,
+                         message ? message : "")
+               : VR_OK;
+    LLVMDisposeMessage(message);
+    return status;
 }
 
 /* A report is added in one write, so that those of a parallel make do not mix. */

@@ -11,8 +11,7 @@
 typedef enum vrcc_way {
     VRCC_WITHOUT,  /* there is nothing to do, or the function is not emitted here */
     VRCC_BODIES,   /* it has several bodies */
-    VRCC_IN_PLACE, /* its only body calls the runtime: it cannot be entered twice (variable arguments, computed jumps)
-                    */
+    VRCC_IN_PLACE, /* its only body calls the runtime: it cannot be copied (variable arguments, addresses of blocks) */
     VRCC_EXCLUDED, /* by the user, in all its places */
     VRCC_NAKED,    /* it is written in assembler */
 } vrcc_way;

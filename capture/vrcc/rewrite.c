@@ -19,13 +19,44 @@ static bool has_attribute(LLVMValueRef function, const char *name)
     return LLVMGetEnumAttributeAtIndex(function, LLVMAttributeFunctionIndex, kind) != NULL;
 }
 
-/* Whether the function jumps to addresses of its blocks, which another body would not have. */
-static bool has_computed_jump(LLVMValueRef function)
+/* Whether a value is the address of a block, or a constant made of one. */
+static bool is_of_block(LLVMValueRef value)
+{
+    if (LLVMIsABlockAddress(value))
+        return true;
+    const int count = LLVMIsAConstantExpr(value) ? LLVMGetNumOperands(value) : 0;
+    for (int i = 0; i < count; i++)
+        if (is_of_block(LLVMGetOperand(value, (unsigned)i)))
+            return true;
+    return false;
+}
+
+static bool takes_address_of_block(LLVMValueRef instruction)
+{
+    for (unsigned i = 0, count = (unsigned)LLVMGetNumOperands(instruction); i < count; i++)
+        if (is_of_block(LLVMGetOperand(instruction, i)))
+            return true;
+    return false;
+}
+
+static bool is_address_taken(LLVMBasicBlockRef block)
+{
+    for (LLVMUseRef use = LLVMGetFirstUse(LLVMBasicBlockAsValue(block)); use; use = LLVMGetNextUse(use))
+        if (LLVMIsABlockAddress(LLVMGetUser(use)))
+            return true;
+    return false;
+}
+
+/* Whether the function knows, or is known by, addresses of blocks, which another body would not have. */
+static bool has_block_addresses(LLVMValueRef function)
 {
     for (LLVMBasicBlockRef block = LLVMGetFirstBasicBlock(function); block; block = LLVMGetNextBasicBlock(block)) {
         const LLVMValueRef last = LLVMGetBasicBlockTerminator(block);
-        if (last && (LLVMIsAIndirectBrInst(last) || LLVMGetInstructionOpcode(last) == LLVMCallBr))
+        if (is_address_taken(block) || (last && LLVMGetInstructionOpcode(last) == LLVMCallBr))
             return true;
+        for (LLVMValueRef at = LLVMGetFirstInstruction(block); at; at = LLVMGetNextInstruction(at))
+            if (takes_address_of_block(at))
+                return true;
     }
     return false;
 }
@@ -110,7 +141,7 @@ static vrcc_way choose_way(LLVMValueRef function, vrcc_choice *choice, vrcc_plac
     if (numbers->count == 0)
         return VRCC_EXCLUDED;
     const bool varies = LLVMIsFunctionVarArg(LLVMGlobalGetValueType(function));
-    return varies || has_computed_jump(function) ? VRCC_IN_PLACE : VRCC_BODIES;
+    return varies || has_block_addresses(function) ? VRCC_IN_PLACE : VRCC_BODIES;
 }
 
 static bool is_emitted(LLVMValueRef function)

@@ -80,6 +80,14 @@ uint8_t vrcc_decide(vrcc_function *function)
     return body;
 }
 
+/* Behind the constructor that a link with -ffast-math brings, which comes before all that is linked, so that the first
+ * thread, and those that it starts, do not depend on who decides first. */
+__attribute__((constructor)) static void begin(void)
+{
+    vrcc_settings_read();
+    keep_subnormals();
+}
+
 VR_API const char *vr_vrcc_rounding(void);
 const char *vr_vrcc_rounding(void)
 {
@@ -126,7 +134,7 @@ double vrcc_slow_f64(int mode, int op, double a, double b, double c)
 vr_rounding vrcc_rounding_at(vrcc_place *place, int counted_as)
 {
     if (!decide_place(place))
-        return (vr_rounding){.mode = VR_ROUND_NEAREST};
+        return (vr_rounding){.mode = VR_ROUND_NEAREST, .operands = true};
     if (vrcc_self.counting && counted_as < VRCC_COUNTS)
         __atomic_fetch_add(&place->counts[counted_as], 1, __ATOMIC_RELAXED);
     return vrcc_self.rounding;

@@ -46,7 +46,7 @@ extern uint64_t vrcc_keys[VRCC_OPERATIONS];
 /* Decides which body a function has, by its places and the environment. */
 uint8_t vrcc_decide(vrcc_function *function);
 
-/* Operations of the bodies sr and ud that are out of the ordinary: the mode is VR_ROUND_SR or VR_ROUND_UD. */
+/* What the tables of SR and UD hand on, being out of the ordinary: the mode is VR_ROUND_SR or VR_ROUND_UD. */
 float vrcc_slow_f32(int mode, int op, float a, float b, float c);
 double vrcc_slow_f64(int mode, int op, double a, double b, double c);
 

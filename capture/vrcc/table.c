@@ -41,7 +41,7 @@ LLVMValueRef vrcc_tables(LLVMModuleRef module, const char *name)
 
 /* ---- the instruction set of a function ---- */
 
-static bool has_feature(LLVMValueRef function, const char *feature)
+bool vrcc_has_feature(LLVMValueRef function, const char *feature)
 {
     const char *name = "target-features";
     const LLVMAttributeRef attribute =
@@ -58,7 +58,7 @@ static bool has_feature(LLVMValueRef function, const char *feature)
 static bool has_all(LLVMValueRef function, const char *const *features)
 {
     for (; *features; features++)
-        if (!has_feature(function, *features))
+        if (!vrcc_has_feature(function, *features))
             return false;
     return true;
 }

@@ -21,6 +21,9 @@
 /* The place in a table; lanes: a power of two that a register of some instruction set holds. */
 unsigned vrcc_entry(vr_operation op, bool is_f64, unsigned lanes);
 
+/* Whether a function is compiled for a processor that has a feature, by its name without a sign. */
+bool vrcc_has_feature(LLVMValueRef function, const char *feature);
+
 /* The type of a function of a table. */
 LLVMTypeRef vrcc_entry_type(LLVMContextRef context, vr_operation op, LLVMTypeRef element, unsigned lanes);
 

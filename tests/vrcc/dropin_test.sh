@@ -83,6 +83,8 @@ files() {
     says database.json '"file": "a.c", "output": "a.o"'
     says database.json '"-DX=\"y\""'
     "$vrcc" -O2 -c a.c b.c && works_from a.o b.o
+    "$vrcc" -w -O2 $'-DX="y\nz"' -c a.c && works_from a.o b.o
+    "$vrcc" -w -O2 $'-DX="y\nz"' a.c b.c -o lines && works lines
     "$vrcc" -O2 -x c - -S -o - <a.c >stdout.s && says stdout.s scaled.vrcc
     "$vrcc" -O2 -c a.c -o - | cmp - a.o || fail "-c -o -"
     "$vrcc" -O2 -save-temps=obj -c a.c -o saved.o && is_marked saved.o
@@ -213,11 +215,23 @@ END
     "$vrcc" -c code.s -o 1.o && "$vrcc" -DX -c code2.S -o 2.o
 }
 
+# A clang of another version: never a success.
+another_clang() {
+    local own other
+    own=$("$CLANG" -dumpversion)
+    for other in 14 15 16 17 18 19 20; do
+        [ "$other" != "${own%%.*}" ] && command -v clang-$other >found.txt || continue
+        ! VRCC_CLANG=clang-$other "$vrcc" -O2 -c b.c -o other.o 2>said.txt || fail "clang $other"
+        says said.txt error
+        [ "${own%%.*}" -gt "$other" ] || says said.txt "another clang was driven?"
+    done
+}
+
 # What is faulty is said once, with clang's exit code, and leaves nothing behind.
 trouble() {
     local number process
     echo 'int main(void) { int unused; return 0; }' >warn.c
-    for number in "" -Werror; do
+    for number in "" -Werror -Wno-such-warning; do
         "$vrcc" -Wall $number -O2 -c warn.c -o warn.o >ours.txt 2>&1 && echo 0 >>ours.txt || echo "$?" >>ours.txt
         "$CLANG" -Wall $number -O2 -c warn.c -o warn.o >theirs.txt 2>&1 && echo 0 >>theirs.txt || echo "$?" >>theirs.txt
         same theirs.txt ours.txt
@@ -225,6 +239,17 @@ trouble() {
     echo 'int f(void) { __asm__("nonsense"); return 0; }' >bad.c
     ! "$vrcc" -O2 -c bad.c -o bad.o 2>said.txt || fail "nonsense is assembled"
     [ "$(grep -c 'error: invalid instruction' said.txt)" = 1 ] && [ ! -e bad.o ] || fail "$(cat said.txt)"
+    # An old output is gone, as with clang: make would take it for a new one.
+    for number in "-c bad.c -o old" "-S undeclared.c -o old" "-c undeclared.c -o old" "--vr-only=@none -c a.c -o old" \
+        "--vr-only=@none -S a.c -o old"; do
+        echo 'int f(void) { return x; }' >undeclared.c
+        touch old
+        # shellcheck disable=SC2086 # a list of words
+        ! "$vrcc" $number 2>said.txt || fail "$number: no error"
+        [ ! -e old ] || fail "$number: the old output is still there"
+    done
+    ! "$vrcc" -c undeclared.c -o /dev/null 2>said.txt && [ -c /dev/null ] || fail "/dev/null"
+    another_clang
     ! "$vrcc" -c a.c -o /not/there.o 2>/dev/null || fail "a file in a folder that is not there"
     ! "$vrcc" a.c -o half 2>said.txt || fail "a program without main"
     ! VRCC_CLANG=/not/there "$vrcc" -c a.c 2>said.txt || fail "no clang"

@@ -171,8 +171,13 @@ complex_quotient: __divdc3
 library: sin
 wide_root: a type wider than f64: 
 complex_product: __muldc3
+one_lane: an intrinsic that is no operation of LLVM's: 
+one_quotient: an intrinsic that is no operation of LLVM's: 
   fine (
 END
+    "$BIN/vrcc" -O2 --vr-report=- --target=aarch64-linux-gnu -march=armv8-a+sve -ffreestanding -c \
+        "$here/programs/sve.c" 2>sve.txt
+    says sve.txt 'sve.c: 0 of 2 operations instrumented'
     "$BIN/vrcc" -O2 --vr-report=- --vr-instrument=conversion -c "$here/programs/holes.c" 2>conversions.txt
     says conversions.txt 'narrowed: a type wider than f64: fptrunc'
     says conversions.txt 'huge_integer: an integer of more than 64 bits: sitofp'

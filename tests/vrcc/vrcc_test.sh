@@ -31,6 +31,7 @@ programs() {
     program cancellation "$SOURCE/examples/cancellation/main.c" -lm
     program cg "$here/programs/cg.c" -lm
     program fft "$here/programs/fft.c" -lm
+    program shapes "$here/programs/shapes.c" -lm
     # Threads add up in the same order, however many there are.
     run cg one.txt VR_ROUNDING=sr OMP_NUM_THREADS=1
 }
@@ -332,6 +333,41 @@ END
     run sum stream2.txt OMP_NUM_THREADS=1 VR_ROUNDING=sr VR_ROUNDING_BITS=stream
     same stream.txt stream2.txt
     differ 1.txt stream.txt
+    subnormal
+}
+
+# Each thread keeps subnormal numbers, also one that was there before anything was decided, and is the second to come.
+subnormal() {
+    cat >tiny.c <<'END'
+#include <pthread.h>
+#include <stdio.h>
+static pthread_barrier_t barrier;
+static volatile double tiny = 3e-310;
+static double halves[2];
+static void *halve(void *out)
+{
+    if (out == &halves[1])
+        pthread_barrier_wait(&barrier);
+    *(double *)out = tiny * 0.5;
+    if (out == &halves[0])
+        pthread_barrier_wait(&barrier);
+    return NULL;
+}
+int main(void)
+{
+    pthread_t threads[2];
+    pthread_barrier_init(&barrier, NULL, 2);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, halve, &halves[i]);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    printf("%g %g\n", halves[0], halves[1]);
+    return 0;
+}
+END
+    "$BIN/vrcc" -O2 -ffast-math -pthread -o tiny tiny.c
+    run tiny tiny.txt VR_ROUNDING=up
+    says tiny.txt "1.5e-310 1.5e-310"
 }
 
 # llvm_language MAJOR: the functions of operations_ir.sh as bitcode; clang warns that they name no target.

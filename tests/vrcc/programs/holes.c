@@ -77,3 +77,13 @@ __attribute__((target("f16c"))) __m128i packed(__m128 x)
 {
     return _mm_cvtps_ph(x, 0);
 }
+
+__attribute__((target("avx512f"))) __m128 one_lane(__m128 x)
+{
+    return _mm_add_round_ss(x, x, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+}
+
+__attribute__((target("avx512f"))) __m128d one_quotient(__m128d x, __m128d y)
+{
+    return _mm_div_round_sd(x, y, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+}
