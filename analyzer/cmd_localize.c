@@ -84,17 +84,6 @@ static vr_status no_memory(void)
 
 /* ---- the command line ---- */
 
-static vr_status parse_number(uint64_t *out, const char *option, const char *text, uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    if (errno || *text < '0' || *text > '9' || *end || *out < least || *out > most)
-        return vr_fail(VR_ERROR_ARGUMENT, "--%s: '%s' is not a number from %llu to %llu", option, text,
-                       (unsigned long long)least, (unsigned long long)most);
-    return VR_OK;
-}
-
 static vr_status parse_real(double *out, const char *option, const char *text)
 {
     char *end;
@@ -116,8 +105,7 @@ static vr_status parse_type(const char **out, const char *text)
 
 static vr_status parse_rounding(const char **out, const char *text)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
-    if (!*text || text[strspn(text, plain)] || strcmp(text, "nearest") == 0)
+    if (!*text || text[strspn(text, VA_WORD_BYTES)] || strcmp(text, "nearest") == 0)
         return vr_fail(VR_ERROR_ARGUMENT, "--rounding: '%s' is no mode with noise: sr, ud, ...", text);
     *out = text;
     return VR_OK;
@@ -159,7 +147,7 @@ static vr_status set_definition(settings *s, int option, char *text)
     case ROUNDING:
         return parse_rounding(&s->rounding, text);
     case SEED:
-        return parse_number(&s->seed, "seed", text, 0, UINT64_MAX - SAMPLES_MOST);
+        return va_number_parse(&s->seed, "seed", text, 0, UINT64_MAX - SAMPLES_MOST);
     case TIMEOUT:
         return parse_real(&s->timeout, "timeout", text);
     default:
@@ -174,7 +162,7 @@ static vr_status set_manner(settings *s, int option, char *text)
     case AT_LEAST:
         return parse_real(&s->at_least, "at-least", text);
     case SAMPLES:
-        return parse_number(&s->samples, "samples", text, 1, SAMPLES_MOST);
+        return va_number_parse(&s->samples, "samples", text, 1, SAMPLES_MOST);
     case LEVEL:
         return parse_level(&s->functions_only, text);
     case FOLDER:
@@ -184,7 +172,7 @@ static vr_status set_manner(settings *s, int option, char *text)
         s->resume = text;
         return VR_OK;
     case 'j':
-        return parse_number(&s->jobs, "jobs", text, 0, JOBS_MOST);
+        return va_number_parse(&s->jobs, "jobs", text, 0, JOBS_MOST);
     case 'f':
         return va_format_parse(&s->format, text);
     case 'o':

@@ -14,17 +14,6 @@ static vr_status no_memory(void)
     return vr_fail(VR_ERROR_MEMORY, "out of memory");
 }
 
-static vr_status parse_number(uint64_t *out, const char *option, const char *text, uint64_t least, uint64_t most)
-{
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    if (errno || *text < '0' || *text > '9' || *end || *out < least || *out > most)
-        return vr_fail(VR_ERROR_ARGUMENT, "--%s: '%s' is not a number from %llu to %llu", option, text,
-                       (unsigned long long)least, (unsigned long long)most);
-    return VR_OK;
-}
-
 static vr_status parse_seconds(double *out, const char *text)
 {
     char *end;
@@ -110,7 +99,7 @@ static vr_status set_definition(va_run_settings *out, int option, char *text)
     case CONDITION:
         return add_word(&out->conditions, text);
     case SEED:
-        return parse_number(&out->seed, "seed", text, 0, UINT64_MAX);
+        return va_number_parse(&out->seed, "seed", text, 0, UINT64_MAX);
     case KERNELS:
         return parse_mode(&out->kernels, "kernels", text);
     case ROUNDING:
@@ -129,17 +118,17 @@ static vr_status set_manner(va_run_settings *out, int option, const char *text)
 {
     switch (option) {
     case 'n':
-        return parse_number(&out->runs, "runs", text, 1, VA_RUNS_MOST);
+        return va_number_parse(&out->runs, "runs", text, 1, VA_RUNS_MOST);
     case 'o':
         return set_archive(out, text, false);
     case RESUME:
         return set_archive(out, text, true);
     case 'j':
-        return parse_number(&out->jobs, "jobs", text, 0, VA_JOBS_MOST);
+        return va_number_parse(&out->jobs, "jobs", text, 0, VA_JOBS_MOST);
     case TIMEOUT:
         return parse_seconds(&out->timeout, text);
     case RETRY:
-        return parse_number(&out->retries, "retry", text, 0, 1000);
+        return va_number_parse(&out->retries, "retry", text, 0, 1000);
     case 'f':
         return va_format_parse(&out->format, text);
     case REPORT:

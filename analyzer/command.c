@@ -57,6 +57,17 @@ vr_status va_format_parse(va_format *out, const char *name)
     return vr_fail(VR_ERROR_ARGUMENT, "no format is called '%s': text, json or csv", name);
 }
 
+vr_status va_number_parse(uint64_t *out, const char *option, const char *text, uint64_t least, uint64_t most)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (errno || *text < '0' || *text > '9' || *end || *out < least || *out > most)
+        return vr_fail(VR_ERROR_ARGUMENT, "--%s: '%s' is not a number from %llu to %llu", option, text,
+                       (unsigned long long)least, (unsigned long long)most);
+    return VR_OK;
+}
+
 vr_status va_steps_parse(uint64_t *first_step, uint64_t *last_step, const char *text)
 {
     char *end;

@@ -33,6 +33,9 @@ typedef enum va_format { VA_TEXT, VA_JSON, VA_CSV } va_format;
 
 vr_status va_format_parse(va_format *out, const char *name);
 
+/* A decimal number from `least` to `most`, of an option without its dashes. Fails with VR_ERROR_ARGUMENT. */
+vr_status va_number_parse(uint64_t *out, const char *option, const char *text, uint64_t least, uint64_t most);
+
 /* "N", "N:M", "N:" or ":M" as the first and the last step. Fails with VR_ERROR_ARGUMENT. */
 vr_status va_steps_parse(uint64_t *first, uint64_t *last, const char *text);
 

@@ -1,3 +1,4 @@
+#include "command.h"
 #include "localize_session.h"
 
 #include <dirent.h>
@@ -119,6 +120,14 @@ static vr_status open_products(va_session *s, const char *folder)
     return va_session_has_check(s) ? VR_OK : va_products_open(&s->products, folder, &s->rule);
 }
 
+static void tell_exit_code(const va_outcome *outcome)
+{
+    fprintf(stderr, "varanalyze: without any noise the program ends with exit status %d", outcome->exit_code);
+    fputs(*outcome->error_line ? ": " : "", stderr);
+    va_print_text(stderr, outcome->error_line, SIZE_MAX);
+    fputs("; so must every run\n", stderr);
+}
+
 /* The first run; its folder is kept. */
 static vr_status run_reference(va_session *s)
 {
@@ -131,8 +140,7 @@ static vr_status run_reference(va_session *s)
     if (status == VR_OK)
         status = check_reference(s, outcome);
     if (status == VR_OK && outcome->exit_code)
-        fprintf(stderr, "varanalyze: without any noise the program ends with exit status %d; so must every run\n",
-                outcome->exit_code);
+        tell_exit_code(outcome);
     s->base = (va_reference){false, outcome->exit_code, outcome->seconds, left_traces(seat->folder)};
     if (status == VR_OK)
         status = open_products(s, seat->folder);

@@ -1,5 +1,7 @@
 #include "localize_journal.h"
 
+#include "command.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <formats/fail.h>
@@ -178,30 +180,20 @@ static vr_status append(va_journal *journal, json_t *json)
     return vr_fail_errno(written < 0 ? errno : ENOSPC, "%s: cannot write", journal->path);
 }
 
-/* Text that a program wrote, as UTF-8. */
-static json_t *words_to_json(const char *text)
-{
-    json_t *string = json_string(text);
-    char *copy = string ? NULL : strdup(text);
-    for (char *at = copy; at && *at; at++)
-        *at = (unsigned char)*at >= 0x80 ? '?' : *at;
-    if (copy)
-        string = json_string(copy);
-    free(copy);
-    return string;
-}
-
 vr_status va_journal_add(va_journal *journal, const va_trial *trial, size_t items)
 {
     char hex[33];
+    va_trial kept_trial = *trial; /* with the reason as it is written: a search that goes on says the same */
+    va_kept *kept = &kept_trial.kept;
+    json_t *why = va_json_path(kept->why);
     vr_digest_hex(hex, trial->set);
-    const va_kept *kept = &trial->kept;
-    const vr_status status = append(
-        journal, json_pack("{s:s, s:I, s:I, s:f, s:I, s:f, s:o, s:f}", "set", hex, "items", (json_int_t)items, "sample",
-                           (json_int_t)trial->sample, "bits", kept->bits, "digits", (json_int_t)kept->digits, "share",
-                           kept->share, "why", words_to_json(kept->why), "seconds", trial->seconds));
+    snprintf(kept->why, sizeof kept->why, "%s", why ? json_string_value(why) : "");
+    const vr_status status = append(journal, json_pack("{s:s, s:I, s:I, s:f, s:I, s:f, s:o, s:f}", "set", hex, "items",
+                                                       (json_int_t)items, "sample", (json_int_t)trial->sample, "bits",
+                                                       kept->bits, "digits", (json_int_t)kept->digits, "share",
+                                                       kept->share, "why", why, "seconds", trial->seconds));
     journal->runs += status == VR_OK;
-    return status == VR_OK ? keep(journal, trial) : status;
+    return status == VR_OK ? keep(journal, &kept_trial) : status;
 }
 
 vr_status va_journal_set_reference(va_journal *journal, const va_reference *reference)

@@ -186,11 +186,9 @@ static void print_repeat(FILE *out, const va_localize_report *r, const va_found 
     FILE *stream = open_memstream(&items, &bytes);
     if (!stream)
         return;
-    fputs("VR_ROUNDING_ONLY=", stream);
     for (size_t i = 0; i < found->count; i++) {
-        const va_counted_function *f = function_at(r, found->functions[i].function);
         fputs(i ? "," : "", stream);
-        va_site_item(stream, f->file, f->name, 0);
+        va_site_item(stream, function_at(r, found->functions[i].function), 0);
     }
     if (fclose(stream) == 0) {
         const va_localize_task *task = r->options->task;
@@ -199,6 +197,13 @@ static void print_repeat(FILE *out, const va_localize_report *r, const va_found 
                 va_localize_seed(task, found->sample, replicas));
         if (replicas)
             fprintf(out, "VR_VARY=rounding VR_REPLICA=%u ", found->sample + 1);
+        for (char **at = task->program.variables; *at; at++) {
+            const char *value = strchr(*at, '=') + 1; /* in quotes as a whole it would be a command for a shell */
+            fprintf(out, "%.*s", (int)(value - *at), *at);
+            va_print_word(out, value);
+            fputc(' ', out);
+        }
+        fputs("VR_ROUNDING_ONLY=", out);
         va_print_word(out, items);
         fputc('\n', out);
     }
@@ -252,11 +257,10 @@ static json_t *figure_to_json(const va_figure *figure)
     const va_kept *kept = &figure->least;
     if (figure->runs == 0)
         return json_null();
-    json_t *why = json_string(kept->why);
-    return json_pack("{s:I, s:I, s:o, s:o, s:f, s:o}", "runs", (json_int_t)figure->runs, "unstable",
+    return json_pack("{s:I, s:I, s:o, s:o, s:f, s:s}", "runs", (json_int_t)figure->runs, "unstable",
                      (json_int_t)figure->unstable, "bits", kept->digits > 0 ? json_real(kept->bits) : json_null(), "of",
                      kept->digits > 0 ? json_integer(kept->digits) : json_null(), "share", kept->share, "why",
-                     why ? why : json_string(""));
+                     kept->why);
 }
 
 static json_t *lines_to_json(const va_localize_report *r, const va_found_lines *lines)

@@ -59,6 +59,16 @@ __attribute__((format(printf, 2, 3))) static bool put(char **list, const char *f
     return true;
 }
 
+/* Takes a variable, "NAME=", out of a list that has it. */
+static void take_out(char **list, const char *name)
+{
+    while (*list && strncmp(*list, name, strlen(name)) != 0)
+        list++;
+    free(*list);
+    for (; *list; list++)
+        list[0] = list[1];
+}
+
 /* Room for so many more; frees the list on failure. */
 static char **with_room(char **list, size_t more)
 {
@@ -93,6 +103,10 @@ char **va_localize_variables(const va_localize_task *task, const char *folder, v
         fine = put(list, "VR_ROUNDING=nearest");
     if (fine && (kind == VA_RUN_COUNT || kind == VA_RUN_NOISY))
         fine = put(list, "VR_ROUNDING_COUNT=%s/counts/%%p", folder);
+    if (fine && !replicas && (kind == VA_RUN_NOISY || kind == VA_RUN_TRIAL)) {
+        take_out(list, "VR_VARY="); /* VR_SEED alone, which the report names, says what noise there is */
+        take_out(list, "VR_REPLICA=");
+    }
     if (fine && kind == VA_RUN_TRIAL)
         fine = put(list, "VR_ROUNDING_ONLY=@%s/only", folder);
     if (fine)

@@ -50,11 +50,14 @@ static bool is_part(const set *part, const set *whole)
     return true;
 }
 
-static bool is_known_stable(const search *s, set asked)
+/* `itself`: not as a part of a stable set, in which errors may cancel each other. */
+static bool is_known_stable(const search *s, set asked, bool itself)
 {
     bool known = asked.count == 0;
-    for (size_t i = 0; !known && i < s->stable_count; i++)
-        known = asked.count <= s->stable[i].count && is_part(&asked, &s->stable[i]);
+    for (size_t i = 0; !known && i < s->stable_count; i++) {
+        const set *stable = &s->stable[i];
+        known = (itself ? asked.count == stable->count : asked.count <= stable->count) && is_part(&asked, stable);
+    }
     return known;
 }
 
@@ -118,7 +121,7 @@ static va_verdict choose(search *s, set *chosen, const choice *from)
     if (!may)
         return no_memory();
     for (size_t i = 0; i < from->parts; i++)
-        may[i] = !is_known_stable(s, take(from, i));
+        may[i] = !is_known_stable(s, take(from, i), from->parts == 1);
     for (uint32_t n = 0; n < s->oracle->samples && verdict == VA_STABLE; n++) {
         s->sample = va_nth_sample(n, first);
         verdict = take_turn(s, chosen, from, may, n == 0);

@@ -3,13 +3,16 @@
 #include "command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <formats/fail.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#define LEAST_TIMEOUT 60 /* seconds that a run may take at least */
+#define LEAST_TIMEOUT 60    /* seconds that a run may take at least */
+#define LEAST_ROOM    65536 /* bytes that are free after a run */
 #define DRAW_SECONDS  0.2
 
 static vr_status no_memory(void)
@@ -170,6 +173,25 @@ static vr_status start_check(va_session *s, va_seat *seat)
 
 /* ---- ending ---- */
 
+/* Where there is no room for another file, what the run has written may be cut off, and says nothing. */
+static vr_status check_room(const va_seat *seat)
+{
+    static const char block[LEAST_ROOM];
+    char *path;
+    if (asprintf(&path, "%s/.room", seat->folder) < 0)
+        return no_memory();
+    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const ssize_t written = fd < 0 ? -1 : write(fd, block, sizeof block);
+    vr_status status = VR_OK;
+    if (written != (ssize_t)sizeof block)
+        status = vr_fail_errno(written < 0 ? errno : ENOSPC, "%s: no room for what a run writes", seat->folder);
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+    free(path);
+    return status;
+}
+
 /* What has gone wrong with a program in a way that is none of its results. */
 vr_status va_session_check(const va_session *s, const va_seat *seat)
 {
@@ -180,7 +202,7 @@ vr_status va_session_check(const va_session *s, const va_seat *seat)
         return vr_fail_errno(report->start_error, "%s: cannot be %s",
                              report->no_directory ? s->pool.directory : s->task->program.command[0],
                              report->no_directory ? "entered" : "run");
-    return *report->trouble ? vr_fail(VR_ERROR_IO, "%s", report->trouble) : VR_OK;
+    return *report->trouble ? vr_fail(VR_ERROR_IO, "%s", report->trouble) : check_room(seat);
 }
 
 static bool ended_otherwise(const va_session *s, const va_outcome *outcome)

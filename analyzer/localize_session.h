@@ -46,7 +46,8 @@ va_work *va_session_work(const va_session *s, const va_seat *seat);
 /* Starts a run on a free seat; `question` is taken over, also on failure, and NULL but of trials. */
 vr_status va_session_start(va_session *s, va_seat *seat, va_run_kind kind, const va_question *question);
 
-/* Whether the program that has ended on a seat could be run and watched; fails with VR_ERROR_IO. */
+/* Whether the program that has ended on a seat could be run and watched, and had room for its files; fails with
+ * VR_ERROR_IO. */
 vr_status va_session_check(const va_session *s, const va_seat *seat);
 
 /* What a run, or its check, that has ended says. `*checking`: it is being checked now. Fails with VR_ERROR_ARGUMENT

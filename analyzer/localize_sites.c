@@ -171,6 +171,16 @@ static bool same_function(const va_counted_function *function, const va_counted_
     return strcmp(function->file, site->file) == 0 && strcmp(function->name, site->function) == 0;
 }
 
+static bool has_namesake(const va_counted *counted, const char *file)
+{
+    bool has = false;
+    for (size_t i = 0; !has && !strchr(file, '/') && i < counted->site_count; i++) {
+        const char *slash = strrchr(counted->sites[i].file, '/');
+        has = slash && strcmp(slash + 1, file) == 0;
+    }
+    return has;
+}
+
 vr_status va_counted_finish(va_counted *counted)
 {
     if (counted->site_count)
@@ -183,8 +193,10 @@ vr_status va_counted_finish(va_counted *counted)
         const va_counted_site *site = &counted->sites[i];
         va_counted_function *last = &counted->functions[counted->function_count - (counted->function_count > 0)];
         if (counted->function_count == 0 || !same_function(last, site)) {
+            const bool again = counted->function_count > 0 && strcmp(last->file, site->file) == 0;
+            const bool namesake = again ? last->has_namesake : has_namesake(counted, site->file);
             last = &counted->functions[counted->function_count++];
-            *last = (va_counted_function){.file = site->file, .name = site->function, .first = i};
+            *last = (va_counted_function){site->file, site->function, i, .has_namesake = namesake};
         }
         last->count++;
         last->operations = sum_of(last->operations, site->operations);
@@ -269,14 +281,16 @@ static void write_pattern(FILE *out, const char *text, bool is_file)
     }
 }
 
-void va_site_item(FILE *out, const char *file, const char *function, uint64_t line)
+void va_site_item(FILE *out, const va_counted_function *function, uint64_t line)
 {
-    write_pattern(out, file, true);
+    if (function->has_namesake)
+        fputs("./", out); /* else the last component of the other path would match */
+    write_pattern(out, function->file, true);
     fputc(':', out);
-    if (function)
-        write_pattern(out, function, false);
-    else
+    if (line)
         fprintf(out, "%" PRIu64, line);
+    else
+        write_pattern(out, function->name, false);
 }
 
 static size_t count_of(const uint64_t *sites, const va_counted_function *function)
@@ -291,7 +305,7 @@ static void write_lines(FILE *out, const va_counted *counted, const uint64_t *si
 {
     for (size_t i = f->first; i < f->first + f->count; i++)
         if (va_sites_have(sites, i)) {
-            va_site_item(out, f->file, NULL, counted->sites[i].line);
+            va_site_item(out, f, counted->sites[i].line);
             fputc('\n', out);
         }
 }
@@ -304,7 +318,7 @@ void va_sites_write(FILE *out, const va_counted *counted, const uint64_t *sites)
         const size_t count = count_of(sites, f);
         any = any || count > 0;
         if (count == f->count) {
-            va_site_item(out, f->file, f->name, 0);
+            va_site_item(out, f, 0);
             fputc('\n', out);
         } else if (count > 0) {
             write_lines(out, counted, sites, f);

@@ -23,6 +23,7 @@ typedef struct va_counted_function {
     const char *file, *name;
     size_t first, count; /* sites */
     uint64_t operations, sums;
+    bool has_namesake; /* `file` is a bare name, which another file has in its folder */
 } va_counted_function;
 
 /* Start with zeros. */
@@ -58,7 +59,7 @@ vr_digest va_sites_digest(const va_counted *counted, const uint64_t *sites);
  * FILE:FUNCTION, else each line as FILE:LINE. An empty set becomes an item that nothing matches. */
 void va_sites_write(FILE *out, const va_counted *counted, const uint64_t *sites);
 
-/* Writes one item: of a function, or, where that is NULL, of a line. */
-void va_site_item(FILE *out, const char *file, const char *function, uint64_t line);
+/* Writes the item of a function, or of one of its lines, unless that is 0. */
+void va_site_item(FILE *out, const va_counted_function *function, uint64_t line);
 
 #endif

@@ -175,6 +175,8 @@ static bool is_function(const char *glob, const vrcc_source *source)
 static bool is_file(const char *glob, const char *file)
 {
     const char *slash = strrchr(file, '/');
+    if (strncmp(glob, "./", 2) == 0)
+        return is_same(glob, file) || is_same(glob + 2, file);
     return is_same(glob, file) || (slash && is_same(glob, slash + 1));
 }
 

@@ -7,7 +7,8 @@
  * as fnmatch(3) has them; a backslash takes a character, and a comma or a colon, for itself. An item without a colon is
  * tried as both. The first colon that is no part of "::" separates. FUNCTION is held against the symbol and the
  * qualified name of C++, with and without its template's arguments; FILE against the path as it was compiled and its
- * last component. A name that is written as it is matches even where it would not as a glob (operator[]).
+ * last component, or, with "./" before it, against that path alone. A name that is written as it is matches even where
+ * it would not as a glob (operator[]).
  */
 #ifndef VRCC_ITEMS_H
 #define VRCC_ITEMS_H

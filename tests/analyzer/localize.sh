@@ -131,6 +131,9 @@ files() {
     says out 'x.txt, line 1'
     expect 1 varanalyze localize --output '*.txt' --folder gone -- localize_child 'out={}/x.txt' 30 11=files
     says out 'it left 0 files, the reference 1'
+    expect 1 varanalyze localize --output '*.txt' --folder more -- sh -c \
+        'localize_child "out=$0/x.txt" 30 11=text >"$0/said"; [ ! -s "$0/said" ] || cp "$0/said" "$0/y.txt"' {}
+    says out 'it left 2 files, the reference 1'
     expect 2 varanalyze localize --output '*.txt' --folder nowhere -- localize_child 30 11
     says err "'{}' in it stands for the folder"
     [ -z "$(ls nowhere/runs.scratch 2>/dev/null)" ] || complain 'something is left of runs'
@@ -258,11 +261,36 @@ two_at_once() {
     true
 }
 
+# What a run writes is cut off where the disk is full: no result of the program.
+full_disk() {
+    local mount='mount -t tmpfs -o size=512k none full && exec "$@"'
+    mkdir full
+    unshare -rm sh -c "$mount" - true 2>/dev/null || return 0 # a small disk cannot be had
+    expect 2 unshare -rm sh -c "$mount" - varanalyze localize --folder full/search -- \
+        sh -c '[ "$VR_ROUNDING" = nearest ] || cat /dev/zero >full/filler 2>/dev/null; exec localize_child 20 3'
+    says err 'no room for what a run writes'
+}
+
+# The line that repeats a run is one for a shell, with the variables that were given.
+repeats() {
+    expect 1 varanalyze localize --folder repeated --env "VR_ROUNDING_BITS=a b" -- localize_child 20 3
+    says out "    VR_ROUNDING=sr VR_SEED=1 VR_ROUNDING_BITS='a b' VR_ROUNDING_ONLY=mock.c:f3"
+}
+
+# What is no UTF-8 is told the same way when it comes from the folder.
+tells_bytes() {
+    expect 1 varanalyze localize --folder bytes -f json -- sh -c "localize_child 20 3=text | sed 's/steps/st\xe9ps/'"
+    says out 'st?ps'
+    mv out bytes.json
+    expect 1 varanalyze localize --resume bytes -f json
+    cmp out bytes.json || complain 'the report is another'
+}
+
 if [ $# -gt 2 ]; then
     shift 2
     for test; do "$test"; done
 else
-    for test in finds_one finds_several finds_ends prints_reports files arrays checks refuses other_folders goes_on killed two_at_once; do
+    for test in finds_one finds_several finds_ends prints_reports files arrays checks refuses other_folders full_disk goes_on repeats tells_bytes killed two_at_once; do
         $test
     done
 fi

@@ -172,7 +172,7 @@ int main(int argc, char **argv)
     for (long i = 0; i < functions; i++) /* what any rounding does */
         result *= rounded[i][0] ? 1 + 0x1p-50 : 1;
     if (drifts)
-        result += getpid();
+        result *= 1 + getpid() * 0x1p-44; /* a little: runs without noise have to be the same */
     if (raw_path)
         write_raw(result);
     FILE *out = out_path ? fopen(out_path, "w") : stdout;

@@ -49,6 +49,8 @@ static void test_files(void **state)
     assert_true(matches("s*.cc:*", &total, 3));
     assert_false(matches("dot.c:ns::total", &total, 3));
     assert_false(matches("src", &total, 3));
+    assert_true(matches("./src/sums.cc:*", &total, 3));
+    assert_false(matches("./sums.cc:*", &total, 3)); /* of another folder */
     assert_true(matches("/home/u/a\\,b\\:c/dot.c:dot", &plain, 3));
     assert_false(matches("/home/u/a\\,b\\:c/dot.c:sum", &plain, 3));
 }
