@@ -5,12 +5,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'END'
-usage: ./bootstrap.sh demo | test | bench | install [--prefix DIR] | help
+usage: ./bootstrap.sh demo | study | test | bench | install [--prefix DIR] | help
 
 Installs what is missing (with apt-get on Debian and Ubuntu; elsewhere it says what to install) and builds in
 build/release, then
 
   demo     trains a small network three times and compares the runs; the traces are left in demo/
+  study    trains 40 small networks under four conditions and says how far apart they land; traces, tables and pictures
+           are left in study/ (some minutes; docs/study.md)
   test     builds and runs all tests; the last line is 'N passed, N failed'
   bench    builds and runs all benchmarks
   install  installs libraries, headers, manual and the programs under DIR (default /usr/local)
@@ -151,6 +153,31 @@ demo() {
     [ $different$same = 10 ] || die "the exit codes should have been 1 and 0"
 }
 
+# Four conditions of ten runs each, and what they say. One run at a time, so that its threads have all cores: atomic
+# additions differ where threads meet. A large step size makes small differences grow within a few hundred steps.
+study() {
+    local bin=build/release/bin status=0 flips
+    prepare study
+    build -DVR_TESTS=OFF -DVR_BENCH=OFF
+    mkdir -p study
+    rm -f study/runs.tar
+    show "Train 40 networks: initialization, order and shifts of the images vary, the kernels, both, or nothing." \
+        "OMP_WAIT_POLICY=passive $bin/varanalyze run -n 10 --condition algo-impl:init,order,shift,kernels \\
+    --condition algo:init,order,shift --condition impl:kernels --condition control: --kernels atomic \\
+    --env OMP_NUM_THREADS=4 --filter 'metric:*=stats,weight:*=projection/18,*=off' -o study/runs.tar \\
+    $bin/digits --quiet --epochs 6 --batch 16 --optimizer momentum --lr 0.1"
+    show "How far apart do they land?" "$bin/varanalyze study --plots study study/runs.tar" || status=$?
+    show "All tables, and the same as data." \
+        "$bin/varanalyze study --all -o study/study.txt study/runs.tar &&
+  $bin/varanalyze study -f csv -o study/study.csv study/runs.tar &&
+  $bin/varanalyze study -f json -o study/study.json study/runs.tar && ls study" || status=$?
+    [ $status = 0 ] || die "the runs of Control should have been bit-identical, and all of them readable"
+    flips=$(sed -n 's/^churn,IMPL,,,churn,\([^,]*\),.*/\1/p' study/study.csv)
+    case $flips in
+    '' | 0) die "the runs of IMPL should have differed: are there two cores?" ;;
+    esac
+}
+
 # Runs the tests and closes with how many passed, failed and were skipped. ctest counts the skipped as passed.
 run_tests() {
     local log=build/test.log status=0 total failed skipped
@@ -204,7 +231,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 case $task in
-demo | bench) "$task" ;;
+demo | study | bench) "$task" ;;
 test)
     prepare test
     build -DVR_TESTS=ON

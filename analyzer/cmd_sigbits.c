@@ -1,4 +1,3 @@
-#include "guard.h"
 #include "plot.h"
 #include "sigbits.h"
 #include "sigbits_columns.h"
@@ -10,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 static const char usage[] =
@@ -278,18 +276,6 @@ static vr_status check_settings(const settings *s, int operands)
 
 /* ---- runs ---- */
 
-#define SPARE_FILES 16 /* of descriptors, for all but the runs */
-
-/* Each run in a file of its own takes a descriptor. */
-static void allow_files(void)
-{
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-}
-
 static vr_status render(const va_sigbits *all, const settings *s)
 {
     va_output out;
@@ -337,19 +323,6 @@ static vr_status analyse(vr_trace *const *traces, int runs, const settings *s, i
     return status;
 }
 
-/* Of the runs, so many are open already. */
-static vr_status open_trace(vr_trace **out, const char *name, int open)
-{
-    struct rlimit files;
-    va_guard_file(name);
-    const vr_status status = vr_trace_open(out, name);
-    if (status != VR_OK && getrlimit(RLIMIT_NOFILE, &files) == 0 && (rlim_t)open + SPARE_FILES > files.rlim_cur)
-        return vr_fail(status,
-                       "%s: no more than %llu files may be open: raise 'ulimit -n', or put the runs in an archive",
-                       name, (unsigned long long)files.rlim_cur);
-    return status;
-}
-
 /* Whether two names are of one file. */
 static bool is_same_file(const char *a, const char *b)
 {
@@ -364,17 +337,17 @@ static vr_status open_runs(vr_trace **traces, int *runs, const va_sources *sourc
     vr_status status = VR_OK;
     for (uint64_t i = 0; status == VR_OK && i < sources->count; i++)
         if (!s->reference || !is_same_file(sources->names[i], s->reference)) {
-            status = open_trace(&traces[*runs], sources->names[i], *runs);
+            status = va_trace_open(&traces[*runs], sources->names[i], (size_t)*runs);
             *runs += status == VR_OK;
         }
-    return status == VR_OK && s->reference ? open_trace(&s->bits.reference, s->reference, *runs) : status;
+    return status == VR_OK && s->reference ? va_trace_open(&s->bits.reference, s->reference, (size_t)*runs) : status;
 }
 
 static int run_on_traces(char *const *operands, int count, settings *s)
 {
     va_sources sources = {0};
     int runs = 0, result = VA_SAME;
-    allow_files();
+    va_allow_files();
     vr_status status = va_sources_open(&sources, operands, count);
     vr_trace **traces = status == VR_OK ? calloc(sources.count + 1, sizeof(vr_trace *)) : NULL;
     if (status == VR_OK && !traces)

@@ -15,7 +15,7 @@ typedef struct va_command {
 } va_command;
 
 extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_localize, va_cmd_recover, va_cmd_run,
-    va_cmd_sigbits;
+    va_cmd_sigbits, va_cmd_study;
 
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);

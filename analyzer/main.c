@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_localize, &va_cmd_run,
-                                             &va_cmd_info, &va_cmd_archive, &va_cmd_recover};
+static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_localize, &va_cmd_study,
+                                             &va_cmd_run,  &va_cmd_info,    &va_cmd_archive,  &va_cmd_recover};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static void print_help(FILE *out)

@@ -1,9 +1,12 @@
 #include "sources.h"
 
+#include "guard.h"
+
 #include <formats/fail.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,4 +130,35 @@ void va_sources_close(va_sources *sources)
         vr_archive_close(sources->archives[i]);
     free(sources->archives);
     *sources = (va_sources){0};
+}
+
+/* ---- runs ---- */
+
+#define SPARE_FILES 16 /* of descriptors, for all but the runs */
+
+void va_allow_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+bool va_files_are_short(size_t open)
+{
+    struct rlimit files;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && (rlim_t)open + SPARE_FILES > files.rlim_cur;
+}
+
+vr_status va_trace_open(vr_trace **out, const char *name, size_t open)
+{
+    struct rlimit files;
+    va_guard_file(name);
+    const vr_status status = vr_trace_open(out, name);
+    if (status != VR_OK && va_files_are_short(open) && getrlimit(RLIMIT_NOFILE, &files) == 0)
+        return vr_fail(status,
+                       "%s: no more than %llu files may be open: raise 'ulimit -n', or put the runs in an archive",
+                       name, (unsigned long long)files.rlim_cur);
+    return status;
 }

@@ -2,7 +2,10 @@
 #ifndef VA_SOURCES_H
 #define VA_SOURCES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <varanalyze/source.h>
+#include <varanalyze/trace.h>
 
 /* Names for vr_source_open, vr_trace_open. What they need stays open, so that a compressed archive is decompressed once
  * for all of them. Start with zeros. */
@@ -19,6 +22,15 @@ vr_status va_sources_add(va_sources *sources, const char *operand);
 /* All that `count` operands name, in their order; fails with the first that does, and leaves nothing to be closed. */
 vr_status va_sources_open(va_sources *sources, char *const *operands, int count);
 void va_sources_close(va_sources *sources);
+
+/* Each run in a file of its own takes a descriptor: allows as many as the system lets a process have. */
+void va_allow_files(void);
+
+/* Whether `open` open runs may be all that the limit allows. */
+bool va_files_are_short(size_t open);
+
+/* vr_trace_open, beside `open` other runs: when that may be why it fails, the message says what to do. */
+vr_status va_trace_open(vr_trace **out, const char *name, size_t open);
 
 /* A bar on standard error for what takes long, if that is a terminal: drawn after half a second, gone when done ==
  * total. For vr_archive_options.progress; `context` is not used. */

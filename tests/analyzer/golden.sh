@@ -5,7 +5,7 @@
 #   golden.sh BIN SCRATCH check FILE...      runs the commands in each transcript; prints what changed, and fails if anything did
 #   golden.sh BIN SCRATCH --update FILE...   the same, but writes what the commands say now into the transcript; read the diff
 #
-# BIN is the folder of varanalyze, make_traces, make_hdf5 and stable_json: in a build folder B, from the top of the tree,
+# BIN is the folder of varanalyze, make_traces, make_hdf5, make_study and stable_json: in a build folder B, from the top of the tree,
 #
 #   tests/analyzer/golden.sh B/bin /tmp/golden traces
 #   tests/analyzer/golden.sh B/bin /tmp/golden --update tests/analyzer/golden/*.txt
@@ -41,6 +41,7 @@ write_traces() {
     mkdir -p "$scratch/traces"
     make_traces "$scratch/traces"
     make_hdf5 "$scratch/traces"
+    make_study "$scratch/traces"
 }
 
 run_command() {
