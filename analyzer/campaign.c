@@ -32,6 +32,7 @@ void va_campaign_free(va_campaign *campaign)
     for (size_t i = 0; i < campaign->condition_count; i++) {
         free(campaign->conditions[i].name);
         free(campaign->conditions[i].vary);
+        va_strings_free(campaign->conditions[i].variables);
     }
     free(campaign->conditions);
     free(campaign->directory);
@@ -131,7 +132,7 @@ vr_status va_campaign_add(va_campaign *campaign, const char *name, size_t name_b
     if (!conditions)
         return no_memory();
     campaign->conditions = conditions;
-    va_condition condition = {strndup(name, name_bytes), NULL, count, count != 0};
+    va_condition condition = {strndup(name, name_bytes), NULL, count, count != 0, NULL};
     vr_status status =
         condition.name ? va_purposes_parse(&condition.vary, vary, campaign->hold ? campaign->hold : "") : no_memory();
     for (size_t i = 0; status == VR_OK && i < n; i++)
@@ -146,6 +147,54 @@ vr_status va_campaign_add(va_campaign *campaign, const char *name, size_t name_b
     return VR_OK;
 }
 
+/* Where the next variable begins: behind the ',' after which a NAME= stands; NULL: there is none. */
+static const char *next_variable(const char *at)
+{
+    for (at = strchr(at, ','); at; at = strchr(at + 1, ','))
+        if (at[1 + strcspn(at + 1, ",=")] == '=')
+            return at + 1;
+    return NULL;
+}
+
+static vr_status check_variable(const char *variable)
+{
+    static const char *const own[] = {"VR_SEED", "VR_VARY", "VR_REPLICA", "VR_TRACE", "VR_ARCHIVE"};
+    const size_t name = strcspn(variable, "=");
+    json_t *text = json_string(variable);
+    json_decref(text);
+    if (name == 0 || strcspn(variable, " ,") < name || !text)
+        return vr_fail(VR_ERROR_ARGUMENT, "condition: '%s' is not NAME=VALUE, such as VR_KERNELS=fixed", variable);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strlen(own[i]) == name && memcmp(own[i], variable, name) == 0)
+            return vr_fail(VR_ERROR_ARGUMENT, "condition: %s: the campaign sets it", own[i]);
+    return VR_OK;
+}
+
+vr_status va_condition_set(va_condition *condition, const char *list)
+{
+    size_t count = 1, used = 0;
+    for (const char *at = list; (at = next_variable(at));)
+        count++;
+    condition->variables = calloc(count + 1, sizeof *condition->variables);
+    vr_status status = condition->variables ? VR_OK : no_memory();
+    for (const char *at = list, *next; at && status == VR_OK; at = next) {
+        next = next_variable(at);
+        char *variable = next ? strndup(at, (size_t)(next - at) - 1) : strdup(at);
+        status = variable ? check_variable(variable) : no_memory();
+        condition->variables[used++] = variable;
+    }
+    return status;
+}
+
+/* "NAME:VARIABLE=VALUE,...", `name` bytes of name. */
+static vr_status add_with_variables(va_campaign *campaign, const char *text, size_t name)
+{
+    vr_status status = va_campaign_add(campaign, text, name, "", 0);
+    if (status == VR_OK)
+        status = va_condition_set(&campaign->conditions[campaign->condition_count - 1], text + name + 1);
+    return status;
+}
+
 vr_status va_campaign_add_condition(va_campaign *campaign, const char *text)
 {
     const size_t name = strcspn(text, ":"), list = text[name] ? strcspn(text + name + 1, ":") : 0;
@@ -155,6 +204,8 @@ vr_status va_campaign_add_condition(va_campaign *campaign, const char *text)
                        "condition '%s': not NAME:LIST or NAME:LIST:N with a name of letters, digits, '_', '.' and '-', "
                        "such as algo:init,order",
                        text);
+    if (strchr(text + name, '='))
+        return add_with_variables(campaign, text, name);
     const char *number = text + name + 1 + list;
     unsigned long long count = 0;
     if (*number) {

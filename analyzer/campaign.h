@@ -1,6 +1,7 @@
 /* campaign.h - many runs of one command: conditions, replicas of each, and how far they are.
  *
- * A condition names the purposes that vary from replica to replica (VR_VARY); its replicas are numbered from 1. Replica
+ * A condition names the purposes that vary from replica to replica (VR_VARY), or variables that it sets; its replicas
+ * are numbered from 1. Replica
  * r of one condition has the same number as replica r of any other, so that conditions can be compared in pairs. Round
  * r is replica r of every condition, in an order drawn from the campaign's seed: what drifts on the machine meanwhile
  * meets all conditions alike.
@@ -24,10 +25,11 @@
 #define VA_WORD_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 typedef struct va_condition {
-    char *name;     /* "algo"; "run" where the user named none */
-    char *vary;     /* purposes, comma-separated, without repeats; "" for none */
-    uint32_t count; /* replicas */
-    bool own_count; /* it was given with the condition: the campaign's number does not change it */
+    char *name;       /* "algo"; "run" where the user named none */
+    char *vary;       /* purposes, comma-separated, without repeats; "" for none */
+    uint32_t count;   /* replicas */
+    bool own_count;   /* it was given with the condition: the campaign's number does not change it */
+    char **variables; /* "NAME=VALUE" that it sets beyond what the campaign does, NULL at the end; NULL: none */
 } va_condition;
 
 /* What defines a campaign; all strings are its own. Zeros are an empty one. */
@@ -63,8 +65,14 @@ bool va_list_has(const char *list, const char *word);
 /* A word of a list that is no known purpose, NULL: there is none. The word ends where the next ',' stands. */
 const char *va_purposes_unknown(const char *list);
 
-/* Adds the condition "NAME:LIST" or "NAME:LIST:N". Fails with VR_ERROR_ARGUMENT. */
+/* Adds the condition "NAME:LIST" or "NAME:LIST:N"; or "NAME:VARIABLE=VALUE[,VARIABLE=VALUE...]", where nothing varies
+ * and those variables are set, modes (VR_KERNELS...) too; a word without '=' belongs to the value before it. Fails with
+ * VR_ERROR_ARGUMENT. */
 vr_status va_campaign_add_condition(va_campaign *campaign, const char *text);
+
+/* Sets the variables of a condition that has none, "VARIABLE=VALUE[,VARIABLE=VALUE...]". Fails with VR_ERROR_ARGUMENT,
+ * also where a variable is one that every run of a campaign has of its own. */
+vr_status va_condition_set(va_condition *condition, const char *list);
 
 /* Adds a condition by its parts. */
 vr_status va_campaign_add(va_campaign *campaign, const char *name, size_t name_bytes, const char *vary, uint32_t count);

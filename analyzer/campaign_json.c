@@ -57,8 +57,11 @@ static json_t *conditions_to_json(const va_campaign *campaign)
     json_t *list = json_array();
     for (size_t i = 0; i < campaign->condition_count; i++) {
         const va_condition *c = &campaign->conditions[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:I, s:b}", "name", c->name, "vary", va_list_to_json(c->vary),
-                                              "runs", (json_int_t)c->count, "own_runs", c->own_count));
+        json_t *condition = json_pack("{s:s, s:o, s:I, s:b}", "name", c->name, "vary", va_list_to_json(c->vary), "runs",
+                                      (json_int_t)c->count, "own_runs", c->own_count);
+        if (c->variables)
+            json_object_set_new(condition, "environment", va_variables_to_json(c->variables));
+        json_array_append_new(list, condition);
     }
     return list;
 }
@@ -156,21 +159,21 @@ static bool read_command(va_campaign *out, const json_t *json)
     return out->command && json_array_size(json) > 0;
 }
 
-static bool read_variables(va_campaign *out, json_t *json)
+/* "NAME=VALUE" each, NULL at the end; the caller's, also when it is malformed. */
+static bool read_variables(char ***out, json_t *json)
 {
     size_t count = 0;
     const char *name;
     json_t *value;
-    out->variables = calloc(json_object_size(json) + 1, sizeof *out->variables);
-    if (!out->variables || !json_is_object(json))
+    *out = calloc(json_object_size(json) + 1, sizeof **out);
+    if (!*out || !json_is_object(json))
         return false;
     json_object_foreach (json, name, value) {
         char *text = va_bytes_from_json(value);
-        const bool fine =
-            text && *name && !strchr(name, '=') && asprintf(&out->variables[count], "%s=%s", name, text) >= 0;
+        const bool fine = text && *name && !strchr(name, '=') && asprintf(&(*out)[count], "%s=%s", name, text) >= 0;
         free(text);
         if (!fine) {
-            out->variables[count] = NULL;
+            (*out)[count] = NULL;
             return false;
         }
         count++;
@@ -184,7 +187,7 @@ static bool read_conditions(va_campaign *out, const json_t *json)
     json_t *entry;
     json_array_foreach (json, i, entry) {
         const char *name;
-        json_t *vary;
+        json_t *vary, *environment = json_object_get(entry, "environment");
         json_int_t runs;
         int own;
         if (json_unpack(entry, "{s:s, s:o, s:I, s:b}", "name", &name, "vary", &vary, "runs", &runs, "own_runs", &own) !=
@@ -196,7 +199,7 @@ static bool read_conditions(va_campaign *out, const json_t *json)
                           va_campaign_add_condition(out, text) == VR_OK;
         free(list);
         free(text);
-        if (!fine)
+        if (!fine || (environment && !read_variables(&out->conditions[i].variables, environment)))
             return false;
         out->conditions[i].own_count = own;
     }
@@ -233,7 +236,7 @@ static bool read_campaign(va_campaign *out, const json_t *json)
     out->hold = list_from_json(json_object_get(json, "hold"));
     return out->hold && *out->directory == '/' && read_numbers(out, json) &&
            read_command(out, json_object_get(json, "command")) &&
-           read_variables(out, json_object_get(json, "environment")) &&
+           read_variables(&out->variables, json_object_get(json, "environment")) &&
            read_conditions(out, json_object_get(json, "conditions"));
 }
 
@@ -297,12 +300,22 @@ static vr_status differs(const char *archive, const char *key, const json_t *the
     return VR_ERROR_ARGUMENT;
 }
 
+static bool have_same_variables(const va_condition *a, const va_condition *b)
+{
+    json_t *one = va_variables_to_json(a->variables), *other = va_variables_to_json(b->variables);
+    const bool same = json_equal(one, other);
+    json_decref(one);
+    json_decref(other);
+    return same;
+}
+
 static vr_status compare_conditions(const va_campaign *there, const va_campaign *wanted, const char *archive)
 {
     bool same = there->condition_count == wanted->condition_count;
     for (size_t i = 0; same && i < there->condition_count; i++)
         same = strcmp(there->conditions[i].name, wanted->conditions[i].name) == 0 &&
-               strcmp(there->conditions[i].vary, wanted->conditions[i].vary) == 0;
+               strcmp(there->conditions[i].vary, wanted->conditions[i].vary) == 0 &&
+               have_same_variables(&there->conditions[i], &wanted->conditions[i]);
     if (!same) {
         json_t *a = conditions_to_json(there), *b = conditions_to_json(wanted);
         differs(archive, "list of conditions", a, b);

@@ -14,8 +14,8 @@ typedef struct va_command {
     int (*run)(int argc, char **argv); /* argv[0] is "varanalyze NAME" */
 } va_command;
 
-extern const va_command va_cmd_archive, va_cmd_info, va_cmd_diff, va_cmd_localize, va_cmd_recover, va_cmd_run,
-    va_cmd_sigbits, va_cmd_study;
+extern const va_command va_cmd_archive, va_cmd_cost, va_cmd_info, va_cmd_diff, va_cmd_localize, va_cmd_recover,
+    va_cmd_run, va_cmd_sigbits, va_cmd_study;
 
 /* Prints vr_error() on stderr; VA_TROUBLE. */
 int va_trouble(void);

@@ -27,7 +27,8 @@ __attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
 /* Differs in every pair of runs and explains nothing. */
 static bool is_incidental(const char *path)
 {
-    static const char *const paths[] = {"program.pid", "program.started", "replica", "vary", "level", "clock"};
+    static const char *const paths[] = {"program.pid", "program.started", "replica", "vary",
+                                        "level",       "clock",           "load",    "memory"};
     if (strncmp(path, "environment.VR_", 15) == 0) /* what these say stands in the run by itself */
         return true;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-static const va_command *const commands[] = {&va_cmd_diff, &va_cmd_sigbits, &va_cmd_localize, &va_cmd_study,
-                                             &va_cmd_run,  &va_cmd_info,    &va_cmd_archive,  &va_cmd_recover};
+static const va_command *const commands[] = {&va_cmd_diff,  &va_cmd_sigbits, &va_cmd_localize,
+                                             &va_cmd_study, &va_cmd_cost,    &va_cmd_run,
+                                             &va_cmd_info,  &va_cmd_archive, &va_cmd_recover};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static void print_help(FILE *out)
@@ -58,7 +59,8 @@ static int run(const va_command *command, int argc, char **argv)
     char name[64];
     snprintf(name, sizeof name, "varanalyze %s", command->name);
     argv[0] = name;
-    if (command == &va_cmd_run || command == &va_cmd_localize) /* programs they start do not get the guard's limits */
+    /* Programs that they start do not get the guard's limits. */
+    if (command == &va_cmd_run || command == &va_cmd_localize || command == &va_cmd_cost)
         return command->run(argc, argv);
     return va_guard_run(command->run, argc, argv);
 }

@@ -182,11 +182,18 @@ char **va_run_variables(const va_campaign *campaign, va_task task, const char *t
     size_t count = 0;
     while (campaign->variables[count])
         count++;
-    char **out = calloc(count + 10, sizeof *out);
+    char *const *own = campaign->conditions[task.condition].variables;
+    size_t own_count = 0;
+    while (own && own[own_count])
+        own_count++;
+    char **out = calloc(count + own_count + 10, sizeof *out);
     bool fine = out != NULL;
     for (size_t i = 0; fine && i < count; i++)
         fine = (out[i] = strdup(campaign->variables[i])) != NULL;
-    if (fine && put_controls(out + count, campaign, task, trace))
+    fine = fine && put_controls(out + count, campaign, task, trace);
+    for (size_t i = 0; fine && i < own_count; i++)
+        fine = put(out, own[i]) == VR_OK;
+    if (fine)
         return out;
     va_strings_free(out);
     return NULL;

@@ -52,6 +52,7 @@ vr_status vr_trace_finish(vr_run *run)
     const uint64_t end = vr_clock() - run->start;
     if (vr_run_is_forked(run))
         return vr_run_incomplete(run);
+    vr_host_tell_memory(run);
     vr_run_put(run, VR_FRAME_END, &end, sizeof end, NULL, 0);
     vr_queue_drain(run->queue);
     const vr_signal_hold hold = vr_signal_hold_begin();

@@ -81,6 +81,14 @@ static json_t *program_digest(void)
     return json_string(hex);
 }
 
+/* How busy the machine is as the run begins: what others do to it shows in the times. */
+static void tell_load(vr_run *run)
+{
+    double load;
+    if (getloadavg(&load, 1) == 1)
+        vr_run_tell(run, "load", json_real(load));
+}
+
 static void tell_program(vr_run *run)
 {
     char started[32];
@@ -173,10 +181,23 @@ static void tell_environment(vr_run *run, const char *names)
     }
 }
 
+void vr_host_tell_memory(vr_run *run)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    char line[256];
+    unsigned long long kilobytes;
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmHWM: %llu kB", &kilobytes) == 1)
+            vr_run_tell(run, "memory", json_pack("{s:I}", "peak_bytes", (json_int_t)(kilobytes * 1024)));
+    if (status)
+        fclose(status);
+}
+
 void vr_host_tell(vr_run *run, const char *names)
 {
     tell_program(run);
     tell_host(run);
+    tell_load(run);
     tell_libraries(run);
     tell_environment(run, names);
 }

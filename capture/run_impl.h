@@ -78,6 +78,9 @@ void vr_control_tell_vrcc(vr_run *run);
 /* Machine, program, libraries and environment (host.c), told to the trace. `names`: further environment variables. */
 void vr_host_tell(vr_run *run, const char *names);
 
+/* The most memory that the process has had so far (host.c). */
+void vr_host_tell_memory(vr_run *run);
+
 /* The rank and the number of ranks an MPI launcher gave this process; false when there was none. */
 bool vr_host_rank(long *rank, long *size);
 

@@ -5,7 +5,8 @@
 #   golden.sh BIN SCRATCH check FILE...      runs the commands in each transcript; prints what changed, and fails if anything did
 #   golden.sh BIN SCRATCH --update FILE...   the same, but writes what the commands say now into the transcript; read the diff
 #
-# BIN is the folder of varanalyze, make_traces, make_hdf5, make_study and stable_json: in a build folder B, from the top of the tree,
+# BIN is the folder of varanalyze, make_traces, make_hdf5, make_study, make_costs and stable_json: in a build folder B, from the
+# top of the tree,
 #
 #   tests/analyzer/golden.sh B/bin /tmp/golden traces
 #   tests/analyzer/golden.sh B/bin /tmp/golden --update tests/analyzer/golden/*.txt
@@ -42,6 +43,8 @@ write_traces() {
     make_traces "$scratch/traces"
     make_hdf5 "$scratch/traces"
     make_study "$scratch/traces"
+    mkdir "$scratch/traces/costs"
+    make_costs "$scratch/traces/costs"
 }
 
 run_command() {

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const unstable[] = {"program",     "host",       "libraries",  "clock",
-                                       "environment", "file_bytes", "duration_ns"};
+static const char *const unstable[] = {"program",    "host",        "libraries", "clock", "environment",
+                                       "file_bytes", "duration_ns", "load",      "memory"};
 
 static bool is_unstable(const char *key)
 {

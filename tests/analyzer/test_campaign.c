@@ -92,6 +92,59 @@ static void test_conditions(void **state)
 /* Every run once; round r before round r + 1; where a condition stands in its round is drawn: of 200 rounds of 4, each
  * place is taken by each condition 50 times on average, standard deviation sqrt(200 * 1/4 * 3/4) = 6.1; within 5 of
  * these. */
+/* A ',' before what is no NAME= belongs to the value. */
+static void test_conditions_with_variables(void **state)
+{
+    (void)state;
+    va_campaign campaign = make_campaign(3, "plain:", "set:VR_KERNELS=fixed,OMP_PLACES={0:2},{2:2},B=a=b,C=", NULL);
+    char *const *set = campaign.conditions[1].variables;
+    assert_null(campaign.conditions[0].variables);
+    assert_string_equal(set[0], "VR_KERNELS=fixed");
+    assert_string_equal(set[1], "OMP_PLACES={0:2},{2:2}");
+    assert_string_equal(set[2], "B=a=b");
+    assert_string_equal(set[3], "C=");
+    assert_null(set[4]);
+    assert_string_equal(campaign.conditions[1].vary, "");
+    const char *const malformed[] = {"a:=1",     "a:b c=1", "a:VR_SEED=1", "a:VR_TRACE=x", "a:B=1,VR_REPLICA=2",
+                                     "a:B=\xff", "a=b",     "=b:C=1"};
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+        va_campaign other = {0};
+        assert_int_equal(va_campaign_add_condition(&other, malformed[i]), VR_ERROR_ARGUMENT);
+        va_campaign_free(&other);
+    }
+    va_campaign_free(&campaign);
+}
+
+/* They win over what the campaign sets. */
+static void test_variables_of_conditions_in_runs(void **state)
+{
+    (void)state;
+    va_campaign campaign = make_campaign(1, "set:VR_KERNELS=atomic,A=2,OMP_NUM_THREADS=7,NEW=x", NULL), back;
+    json_t *json = va_campaign_to_json(&campaign);
+    assert_int_equal(va_campaign_from_json(&back, json, "x.tar"), VR_OK);
+    assert_int_equal(va_campaign_agrees(&campaign, &back, "x.tar"), VR_OK);
+    char **set = va_run_variables(&back, (va_task){0, 1}, "t.h5");
+    const char *const wanted[] = {"VR_KERNELS=atomic", "A=2", "OMP_NUM_THREADS=7", "NEW=x", "VR_ROUNDING=nearest"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        int found = 0;
+        for (char **at = set; *at; at++)
+            found += strcmp(*at, wanted[i]) == 0;
+        assert_int_equal(found, 1);
+    }
+    for (char **at = set; *at; at++)
+        assert_true(strcmp(*at, "VR_KERNELS=fixed") != 0 && strcmp(*at, "A=") != 0 &&
+                    strcmp(*at, "OMP_NUM_THREADS=2") != 0);
+    va_strings_free(set);
+    free(back.conditions[0].variables[0]);
+    back.conditions[0].variables[0] = strdup("VR_KERNELS=fixed");
+    assert_int_equal(va_campaign_agrees(&campaign, &back, "x.tar"), VR_ERROR_ARGUMENT);
+    json_object_set_new(json_array_get(json_object_get(json, "conditions"), 0), "environment", json_pack("[s]", "A=1"));
+    va_campaign_free(&back);
+    assert_int_equal(va_campaign_from_json(&back, json, "x.tar"), VR_ERROR_FORMAT);
+    json_decref(json);
+    va_campaign_free(&campaign);
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -392,6 +445,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_purposes),
         cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_conditions_with_variables),
+        cmocka_unit_test(test_variables_of_conditions_in_runs),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_definition_there_and_back),
         cmocka_unit_test(test_malformed_definitions),
