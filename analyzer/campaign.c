@@ -162,7 +162,7 @@ static vr_status check_variable(const char *variable)
     const size_t name = strcspn(variable, "=");
     json_t *text = json_string(variable);
     json_decref(text);
-    if (name == 0 || strcspn(variable, " ,") < name || !text)
+    if (name == 0 || !variable[name] || strcspn(variable, " ,") < name || !text)
         return vr_fail(VR_ERROR_ARGUMENT, "condition: '%s' is not NAME=VALUE, such as VR_KERNELS=fixed", variable);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strlen(own[i]) == name && memcmp(own[i], variable, name) == 0)

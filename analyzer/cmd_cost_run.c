@@ -186,9 +186,12 @@ static vr_status check_ledger(const session *s, const va_ledger *ledger, const v
     for (uint64_t i = 0; i < ledger->count; i++) {
         const va_outcome *outcome = va_ledger_at(ledger, tasks[i]);
         if (outcome->done && !va_outcome_is_ok(outcome))
-            return vr_fail(VR_ERROR_ARGUMENT, "%s: %s%s%s; its time says nothing: make the command end with status 0",
+            return vr_fail(VR_ERROR_ARGUMENT,
+                           "%s: %s%s%s; its time says nothing: make the command end with status 0%s%s%s",
                            va_run_name(name, &s->campaign, tasks[i]), va_outcome_text(text, outcome),
-                           *outcome->error_line ? ": " : "", outcome->error_line);
+                           *outcome->error_line ? ": " : "", outcome->error_line,
+                           s->folder ? "" : ", and do it again with 'varanalyze run --resume ",
+                           s->folder ? "" : s->archive, s->folder ? "" : " --retry-failed'");
     }
     return VR_OK;
 }
@@ -207,6 +210,8 @@ static vr_status drive(session *s, va_ledger *ledger)
     vr_status status = va_campaign_order(&tasks, &s->campaign);
     if (status == VR_OK)
         status = va_ledger_read(ledger, s->archive);
+    if (status == VR_OK)
+        status = check_ledger(s, ledger, tasks); /* of an archive that is kept from before */
     if (status == VR_OK)
         status = va_drive_run(&how, ledger, tasks, &s->signal);
     if (status == VR_OK && !s->signal)
@@ -235,7 +240,7 @@ static vr_status run_up_to(session *s, uint32_t runs)
 
 static session *looked_at; /* passed through va_guard_run */
 
-/* The widest interval that was asked for: of the headlines, or of the whole table. */
+/* The widest interval that was asked for: of the headlines, or of the whole table; 0: that has no row. */
 static double find_reach(const va_cost *cost, bool table)
 {
     double reach = 0;
@@ -248,6 +253,23 @@ static double find_reach(const va_cost *cost, bool table)
                 reach = fmax(reach, va_cost_reach(&c->rows[j].by_median));
     }
     return reach;
+}
+
+/* An empty table has no interval that could be too wide. */
+static vr_status check_table(const va_cost *cost)
+{
+    for (size_t i = 0; i < cost->comparison_count; i++) {
+        const va_cost_comparison *c = &cost->comparisons[i];
+        bool has_row = false;
+        for (size_t j = 0; j < c->row_count; j++)
+            has_row = has_row || va_cost_is_in_table(&c->rows[j]);
+        if (!has_row)
+            return vr_fail(VR_ERROR_ARGUMENT,
+                           "no call of a kernel by '%s' and '%s' is left to compare: give a smaller --warmup or more "
+                           "--steps, and record at VR_LEVEL=hash",
+                           cost->conditions[c->base].name, cost->conditions[c->cost].name);
+    }
+    return VR_OK;
 }
 
 /* The first condition is the base, and those of a campaign are called as they were given. */
@@ -284,6 +306,8 @@ static int look(int count, char **operands)
         shorten_names(&runs);
     if (status == VR_OK)
         status = va_cost_compute(&cost, &runs, &options);
+    if (status == VR_OK && s->settings->kernels)
+        status = check_table(cost);
     if (status == VR_OK) {
         s->told->reach = find_reach(cost, s->settings->kernels);
         s->told->pairs = cost->comparisons[0].pair_count;

@@ -43,26 +43,29 @@ void va_cost_free(va_cost *cost)
     free(cost);
 }
 
-/* That of the first run that names one; another on the other side is warned of. */
+/* The coarsest of the runs' clocks; another on the other side is warned of. */
 static vr_status find_clock(va_cost *cost, const va_cost_runs *runs)
 {
+    const char *found = NULL;
     cost->resolution_ns = NAN;
     for (size_t i = 0; i < runs->count; i++) {
         const json_t *clock = json_object_get(runs->runs[i].said, "clock");
         const char *source = json_string_value(json_object_get(clock, "source"));
         const json_t *resolution = json_object_get(clock, "resolution_ns");
-        if (!source)
+        const double ns = json_is_integer(resolution) ? (double)json_integer_value(resolution) : NAN;
+        if (!source || (found && !(ns > cost->resolution_ns) && !(isnan(cost->resolution_ns) && !isnan(ns))))
             continue;
-        if (json_is_integer(resolution))
-            cost->resolution_ns = (double)json_integer_value(resolution);
-        const int made = json_is_integer(resolution)
-                             ? asprintf(&cost->clock, "%.80s, resolution %.0f ns", source, cost->resolution_ns)
-                             : asprintf(&cost->clock, "%.80s, resolution not recorded", source);
-        if (made < 0)
-            cost->clock = NULL;
-        return made < 0 ? vr_fail(VR_ERROR_MEMORY, "out of memory") : VR_OK;
+        found = source;
+        cost->resolution_ns = ns;
     }
-    return VR_OK;
+    if (!found)
+        return VR_OK;
+    const int made = isnan(cost->resolution_ns)
+                         ? asprintf(&cost->clock, "%.80s, resolution not recorded", found)
+                         : asprintf(&cost->clock, "%.80s, resolution %.0f ns", found, cost->resolution_ns);
+    if (made < 0)
+        cost->clock = NULL;
+    return made < 0 ? vr_fail(VR_ERROR_MEMORY, "out of memory") : VR_OK;
 }
 
 static vr_status check_steps(const va_cost *cost, const va_cost_comparison *c, const va_cost_runs *runs,

@@ -39,6 +39,8 @@ typedef struct va_cost_run {
     char *archive;   /* the campaign's; NULL: it is of none */
     char *condition; /* the campaign's name for it; NULL */
     uint32_t replica;
+    uint64_t device,
+        file; /* of its trace, or the campaign's archive, by whatever name; 0: neither is a file of its own */
     char *settings[VA_COST_SETTINGS];
     json_t *said;           /* what the run was (docs/trace-format.md); NULL: it left no trace */
     double started;         /* seconds since 1970; NaN: not known, as of those below */

@@ -44,12 +44,18 @@ static vr_status add_pair(va_cost_comparison *out, size_t base, size_t cost)
     return VR_OK;
 }
 
-static bool is_of_campaign(const va_cost_condition *condition, const va_cost_runs *runs)
+/* Whether all runs are of campaigns, and some of both sides of the same: then replicas are partners. */
+static bool are_of_campaigns(const va_cost_condition *base, const va_cost_condition *cost, const va_cost_runs *runs)
 {
-    for (size_t i = 0; i < condition->count; i++)
-        if (!runs->runs[condition->runs[i]].archive)
-            return false;
-    return true;
+    bool is_shared = false;
+    for (size_t i = 0; i < base->count; i++)
+        for (size_t j = 0; j < cost->count; j++) {
+            const char *a = runs->runs[base->runs[i]].archive, *b = runs->runs[cost->runs[j]].archive;
+            if (!a || !b)
+                return false;
+            is_shared = is_shared || strcmp(a, b) == 0;
+        }
+    return is_shared;
 }
 
 static bool are_partners(const va_cost_run *a, const va_cost_run *b)
@@ -57,10 +63,27 @@ static bool are_partners(const va_cost_run *a, const va_cost_run *b)
     return a->replica == b->replica && strcmp(a->archive, b->archive) == 0;
 }
 
+/* A side made by a pattern may have a replica of several conditions: as partners of one run these would be no
+ * independent pairs. */
+static vr_status check_replicas(const va_cost_condition *condition, const va_cost_runs *runs)
+{
+    for (size_t i = 1; i < condition->count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const va_cost_run *a = &runs->runs[condition->runs[j]], *b = &runs->runs[condition->runs[i]];
+            if (are_partners(a, b))
+                return vr_fail(VR_ERROR_ARGUMENT,
+                               "'%s' names both %s and %s, the same replica of two conditions: name one condition",
+                               condition->name, a->name, b->name);
+        }
+    return VR_OK;
+}
+
 static vr_status pair_replicas(va_cost_comparison *out, const va_cost_condition *base, const va_cost_condition *cost,
                                const va_cost_runs *runs, uint32_t skip)
 {
-    vr_status status = VR_OK;
+    vr_status status = check_replicas(base, runs);
+    if (status == VR_OK)
+        status = check_replicas(cost, runs);
     for (size_t i = 0; i < base->count; i++)
         for (size_t j = 0; j < cost->count && status == VR_OK; j++)
             if (are_partners(&runs->runs[base->runs[i]], &runs->runs[cost->runs[j]]) &&
@@ -111,7 +134,7 @@ static size_t count_skipped(const va_cost_condition *condition, const va_cost_ru
 vr_status va_cost_pairs_find(va_cost_comparison *out, const va_cost *cost, const va_cost_runs *runs, uint32_t skip)
 {
     const va_cost_condition *base = &cost->conditions[out->base], *other = &cost->conditions[out->cost];
-    const bool by_replica = is_of_campaign(base, runs) && is_of_campaign(other, runs);
+    const bool by_replica = are_of_campaigns(base, other, runs);
     const vr_status status =
         by_replica ? pair_replicas(out, base, other, runs, skip) : pair_in_order(out, base, other, runs, skip);
     if (status != VR_OK)

@@ -9,7 +9,8 @@
 #define VALUE_TEXT 32
 #define RATIO_TEXT 64
 #define NAME_MOST  60
-#define WIDE       2 /* high / low of an interval */
+#define WIDE       2   /* high / low of an interval */
+#define HUGE_SHOWN 1e6 /* from here on with an exponent: more digits than a cell holds */
 
 /* ---- figures ---- */
 
@@ -30,19 +31,22 @@ static const char *value_text(char out[VALUE_TEXT], va_cost_kind kind, double va
         unit++;
     const double scale = unit->unit > 0 ? unit->unit : kind == VA_COST_MEMORY ? 1 : 1e-9, shown = value / scale;
     const int decimals = shown >= 1000 || shown == 0 ? 0 : shown >= 100 ? 1 : shown >= 10 ? 2 : 3;
-    snprintf(out, VALUE_TEXT, "%.*f %s", decimals, shown, unit->name);
+    if (shown >= HUGE_SHOWN)
+        snprintf(out, VALUE_TEXT, "%.3g %s", shown, unit->name);
+    else
+        snprintf(out, VALUE_TEXT, "%.*f %s", decimals, shown, unit->name);
     return out;
 }
 
 /* As many decimals as are meant where the interval is narrow, three figures where it is wide. */
 static int print_ratio(char *out, size_t size, double ratio, bool is_wide)
 {
-    return is_wide ? snprintf(out, size, "%.3g", ratio)
-                   : snprintf(out, size, "%.*f",
-                              ratio >= 100  ? 1
-                              : ratio >= 10 ? 2
-                                            : 3,
-                              ratio);
+    return is_wide || ratio >= HUGE_SHOWN ? snprintf(out, size, "%.3g", ratio)
+                                          : snprintf(out, size, "%.*f",
+                                                     ratio >= 100  ? 1
+                                                     : ratio >= 10 ? 2
+                                                                   : 3,
+                                                     ratio);
 }
 
 /* "1.234 [1.201, 1.268]"; without an interval "1.234"; "-": there is no ratio. */

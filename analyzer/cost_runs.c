@@ -37,8 +37,21 @@ void va_cost_runs_free(va_cost_runs *runs)
     *runs = (va_cost_runs){0};
 }
 
+/* Notes which file it is that holds the run. */
+static void take_file(va_cost_run *run, const char *path)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return;
+    run->device = file.st_dev;
+    run->file = file.st_ino;
+}
+
 static bool is_same_run(const va_cost_run *a, const va_cost_run *b)
 {
+    if (a->file && a->file == b->file && a->device == b->device)
+        return a->replica == b->replica &&
+               strcmp(a->condition ? a->condition : "", b->condition ? b->condition : "") == 0;
     return a->trace && b->trace ? strcmp(a->trace, b->trace) == 0 : strcmp(a->name, b->name) == 0;
 }
 
@@ -136,6 +149,7 @@ static vr_status add_trace(va_cost_runs *runs, const char *name)
 {
     va_cost_run run = {.name = strdup(name), .trace = strdup(name)};
     run.started = run.wall = run.processor = run.memory = NAN;
+    take_file(&run, name);
     const vr_status status = run.trace ? read_said(&run) : no_memory();
     if (status != VR_OK) {
         free_run(&run);
@@ -175,6 +189,7 @@ static vr_status add_replica(va_cost_runs *runs, const char *archive, const va_l
     char name[VA_RUN_NAME];
     va_run_name(name, ledger->campaign, task);
     va_cost_run run = {.archive = strdup(archive), .condition = strdup(condition), .replica = task.replica};
+    take_file(&run, archive);
     run.started = parse_time(outcome->started);
     run.wall = outcome->seconds >= 0 ? outcome->seconds : NAN;
     run.processor = outcome->user_seconds + outcome->system_seconds;

@@ -105,8 +105,8 @@ static void test_conditions_with_variables(void **state)
     assert_string_equal(set[3], "C=");
     assert_null(set[4]);
     assert_string_equal(campaign.conditions[1].vary, "");
-    const char *const malformed[] = {"a:=1",     "a:b c=1", "a:VR_SEED=1", "a:VR_TRACE=x", "a:B=1,VR_REPLICA=2",
-                                     "a:B=\xff", "a=b",     "=b:C=1"};
+    const char *const malformed[] = {"x:init,A=1",         "a:=1",     "a:b c=1", "a:VR_SEED=1", "a:VR_TRACE=x",
+                                     "a:B=1,VR_REPLICA=2", "a:B=\xff", "a=b",     "=b:C=1"};
     for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
         va_campaign other = {0};
         assert_int_equal(va_campaign_add_condition(&other, malformed[i]), VR_ERROR_ARGUMENT);

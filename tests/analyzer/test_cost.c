@@ -234,6 +234,109 @@ static void test_which_is_the_base(void **state)
     close_all(cost, &runs);
 }
 
+/* A run by two names is one run, and makes one pair. */
+static void test_a_run_by_two_names(void **state)
+{
+    (void)state;
+    char again[4096];
+    const made m = {"n1", "threads", 1, 3, {{500, 300, 200}, 0}};
+    va_cost_runs runs = {0};
+    const char *path = write_run(&m), *slash = strrchr(path, '/');
+    snprintf(again, sizeof again, "%.*s/.%s", (int)(slash - path), path, slash);
+    assert_int_equal(va_cost_runs_add(&runs, path), VR_OK);
+    assert_int_equal(va_cost_runs_add(&runs, again), VR_OK);
+    assert_int_equal(runs.count, 1);
+    va_cost_runs_free(&runs);
+}
+
+/* The coarsest clock is told, whichever run is named first. */
+static void test_clocks_that_differ(void **state)
+{
+    (void)state;
+    const plan p = {{500, 300, 200}, 0};
+    const int64_t resolutions[] = {4, 4000000, 1};
+    for (int first = 0; first < 3; first++) {
+        va_cost_runs runs = {0};
+        for (int i = 0; i < 3; i++) {
+            const int run = (first + i) % 3;
+            const char *path = scratch_path("c%d-%d.h5", first, run);
+            timed_write(path, &(timed){.kernels = run ? "fixed" : "threads",
+                                       .started = "2026-01-01T12:00:00Z",
+                                       .steps = 3,
+                                       .resolution = resolutions[run],
+                                       .takes = take,
+                                       .context = &p});
+            assert_int_equal(va_cost_runs_add(&runs, path), VR_OK);
+        }
+        va_cost *cost = compute(&runs, &(va_cost_options)VA_COST_OPTIONS_INIT);
+        assert_true(cost->resolution_ns == 4000000);
+        assert_non_null(strstr(cost->clock, "resolution 4000000 ns"));
+        close_all(cost, &runs);
+    }
+}
+
+/* Runs of campaigns, made up: two conditions of one, and one of another. */
+static void add_replica(va_cost_runs *runs, const char *archive, const char *condition, uint32_t replica, double wall)
+{
+    va_cost_run *all = realloc(runs->runs, (runs->count + 1) * sizeof *all);
+    assert_non_null(all);
+    runs->runs = all;
+    va_cost_run *run = &all[runs->count++];
+    *run = (va_cost_run){.archive = strdup(archive), .condition = strdup(condition), .replica = replica, .wall = wall};
+    run->started = run->processor = run->memory = NAN;
+    assert_true(asprintf(&run->name, "%s:%s-%u", archive, condition, replica) > 0);
+    for (int i = 0; i < VA_COST_SETTINGS; i++)
+        run->settings[i] = strdup("");
+}
+
+static void test_campaigns(void **state)
+{
+    (void)state;
+    va_cost_runs runs = {0};
+    va_cost *cost = NULL;
+    for (uint32_t i = 1; i <= 3; i++) {
+        add_replica(&runs, "x.tar", "a", i, 1);
+        add_replica(&runs, "x.tar", "b", i, 2);
+        add_replica(&runs, "x.tar", "c", i, 3);
+        add_replica(&runs, "y.tar", "d", i + 7, 5);
+    }
+    va_cost_options options = VA_COST_OPTIONS_INIT;
+    options.base = "a";
+    options.against[options.against_count++] = "d"; /* of another campaign: no partner by number, but in order */
+    cost = compute(&runs, &options);
+    assert_true(cost->comparisons[0].pair_count == 3 && cost->comparisons[0].unpaired == 0);
+    assert_near(va_cost_headline(&cost->comparisons[0])->by_median.estimate, 5, 1e-12);
+    va_cost_free(cost);
+    cost = NULL;
+    options.against[0] = "x.tar:[bc]-*"; /* each run of a would have two partners */
+    assert_int_equal(va_cost_compute(&cost, &runs, &options), VR_ERROR_ARGUMENT);
+    assert_non_null(strstr(vr_error(), "both x.tar:b-1 and x.tar:c-1"));
+    va_cost_runs_free(&runs);
+}
+
+/* Figures with more digits than their cells hold, as only damaged files have. */
+static void test_figures_that_are_huge(void **state)
+{
+    (void)state;
+    va_cost_runs runs = {0};
+    for (uint32_t i = 1; i <= 3; i++) {
+        add_replica(&runs, "x.tar", "a", i, 1);
+        add_replica(&runs, "x.tar", "b", i, 1e250);
+    }
+    va_cost_options options = VA_COST_OPTIONS_INIT;
+    options.base = "a";
+    va_cost *cost = compute(&runs, &options);
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    va_cost_text(out, cost, &runs, false);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "1.000 s      1e+250 s  1e+250 [1e+250, 1e+250]"));
+    free(text);
+    close_all(cost, &runs);
+}
+
 static void test_reach(void **state)
 {
     (void)state;
@@ -252,6 +355,10 @@ int main(void)
         cmocka_unit_test(test_unequal_steps),
         cmocka_unit_test(test_runs_that_did_not_take_turns),
         cmocka_unit_test(test_which_is_the_base),
+        cmocka_unit_test(test_a_run_by_two_names),
+        cmocka_unit_test(test_clocks_that_differ),
+        cmocka_unit_test(test_campaigns),
+        cmocka_unit_test(test_figures_that_are_huge),
         cmocka_unit_test(test_reach),
     };
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
