@@ -197,20 +197,26 @@ static int find_draft(draft *drafts, int count, const char *label)
 static bool differs(const va_study *study, const draft *d, const char *key)
 {
     const json_t *first = json_object_get(study->runs[d->runs[0]].about, key);
-    for (int i = 1; i < d->count; i++)
-        if (!json_equal(first, json_object_get(study->runs[d->runs[i]].about, key)))
+    for (int i = 1; i < d->count; i++) {
+        const json_t *other = json_object_get(study->runs[d->runs[i]].about, key);
+        if (first != other && !json_equal(first, other)) /* json_equal of two that are not there is false */
             return true;
+    }
     return false;
 }
 
 /* Seeds that the user chose run by run vary what they seed, and so do numbers of threads where the order of additions
- * depends on them. */
+ * depends on them; a condition of the user's own may hold runs of several modes. */
 static void find_varied(const va_study *study, draft *d)
 {
     for (int i = 0; i < d->count; i++)
         d->varied |= varied_in(study->runs[d->runs[i]].about);
     if (differs(study, d, "seed"))
         d->varied |= BIT(SEED);
+    if (differs(study, d, "kernels"))
+        d->varied |= BIT(KERNELS);
+    if (differs(study, d, "rounding"))
+        d->varied |= BIT(ROUNDING);
     if (strcmp(text_of(study->runs[d->runs[0]].about, "kernels", ""), "threads") == 0 && differs(study, d, "threads"))
         d->varied |= BIT(THREADS);
 }

@@ -40,7 +40,7 @@ va_interval va_pairs_interval(const double *with_others, const double *pairs, si
     const double n = (double)replicas, mean = spread.mean;
     va_interval out = {
         spread.excluded ? NAN : mean, NAN, NAN, confidence, (int)replicas, "jackknife", VA_DOUBT_UNDEFINED};
-    if (spread.excluded > 0)
+    if (spread.excluded > 0 && replicas > 1) /* one replica has no others that a value could be of */
         out.doubts |= VA_DOUBT_EXCLUDED;
     if (replicas < 3 || spread.excluded > 0 || mean < 0 || mean > most)
         return out;

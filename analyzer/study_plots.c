@@ -444,10 +444,13 @@ static void draw_curve(FILE *out, const va_report *report, va_curve_kind kind, c
         for (int c = 0; c < report->study->condition_count; c++) {
             if (!report->conditions[c].curves[kind].what)
                 continue;
+            const bool single = report->conditions[c].curves[kind].count == 1; /* a line through it would be none */
             fprintf(out,
-                    pass ? "%s$curve%d using 1:2 with lines linewidth 1.8 linecolor '%s' title "
-                         : "%s$curve%d using 1:3:4 with filledcurves fillstyle transparent solid 0.18 noborder "
-                           "linecolor '%s' notitle",
+                    pass && single ? "%s$curve%d using 1:2 with points pointtype 7 pointsize 0.8 linecolor '%s' title "
+                    : pass         ? "%s$curve%d using 1:2 with lines linewidth 1.8 linecolor '%s' title "
+                    : single       ? "%s$curve%d using 1:2:3:4 with yerrorbars pointtype 0 linecolor '%s' notitle"
+                             : "%s$curve%d using 1:3:4 with filledcurves fillstyle transparent solid 0.18 noborder "
+                               "linecolor '%s' notitle",
                     before, c, color_of(c));
             if (pass)
                 write_name(out, report, c);

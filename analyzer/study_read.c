@@ -152,6 +152,32 @@ static vr_status keep_first_ranks(va_study *study)
     return status;
 }
 
+/* Whether two traces are copies of one run's: no two runs take the same nanoseconds for every step. */
+static bool is_copy(const va_study_run *a, const va_study_run *b)
+{
+    const uint64_t steps = vr_trace_get_info(a->trace)->step_count;
+    if (steps == 0 || steps != vr_trace_get_info(b->trace)->step_count)
+        return false;
+    const vr_step *x = vr_trace_steps(a->trace), *y = vr_trace_steps(b->trace);
+    for (uint64_t i = 0; i < steps; i++)
+        if (x[i].start_ns != y[i].start_ns || x[i].end_ns != y[i].end_ns)
+            return false;
+    return json_equal(a->about, b->about);
+}
+
+/* A run under two names is one replica, and bit-identical to itself. */
+static vr_status keep_one_of_copies(va_study *study)
+{
+    vr_status status = VR_OK;
+    for (size_t i = study->run_count; status == VR_OK && i-- > 1;)
+        for (size_t j = 0; j < i; j++)
+            if (is_copy(&study->runs[j], &study->runs[i])) {
+                status = va_study_leave_out(study, i, "a copy of %s", study->runs[j].path);
+                break;
+            }
+    return status;
+}
+
 /* ---- which evaluation ---- */
 
 /* "test", or the only set that there is. */
@@ -294,6 +320,8 @@ static vr_status fill(va_study *study, char *const *operands, int count, const v
     vr_status status = open_runs(study, operands, count);
     if (status == VR_OK)
         status = keep_first_ranks(study);
+    if (status == VR_OK)
+        status = keep_one_of_copies(study);
     if (status == VR_OK)
         status = choose_evaluations(study, choice);
     if (status == VR_OK)

@@ -29,6 +29,20 @@ struct va_column_cache {
     int count;
 };
 
+/* A flipped bit in a trace is no prediction: values have to be those that the run digested. */
+static vr_status check_values(const va_study_run *run, const vr_trace_record *record, const void *values)
+{
+    const vr_site *site = &vr_trace_sites(run->trace)[record->site];
+    const vr_tensor tensor = vr_tensor_of(site->dtype, values, site->rank, site->shape);
+    vr_digest digest;
+    const vr_status status = vr_digest_tensor(&digest, &tensor);
+    if (status != VR_OK || vr_digest_equal(digest, record->digest))
+        return status;
+    return vr_fail(VR_ERROR_FORMAT,
+                   "%s: damaged trace: the values of %s/%s are not those that its digest is of: leave the run out",
+                   run->path, site->layer, site->name);
+}
+
 static void *find_column(const struct va_column_cache *cache, const vr_trace_record *record, int64_t count, size_t size)
 {
     for (int i = 0; i < cache->count; i++)
@@ -59,7 +73,9 @@ static vr_status read_column(void **out, void **scratch, va_study *study, const 
     } else {
         *scratch = *out;
     }
-    const vr_status status = vr_trace_read_values(run->trace, record, 0, count, *out);
+    vr_status status = vr_trace_read_values(run->trace, record, 0, count, *out);
+    if (status == VR_OK)
+        status = check_values(run, record, *out);
     if (status != VR_OK && keep) {
         free(*out);
         cache->count--;
@@ -242,6 +258,8 @@ static vr_status read_replica(reading *r, va_study *study, int condition, const 
     if (!predictions || (e->probabilities_type && !confidences))
         return no_memory();
     status = vr_evaluation_predictions(run->trace, e, 0, e->count, predictions);
+    if (status == VR_OK)
+        status = check_values(run, &e->predictions, predictions);
     if (status == VR_OK && confidences)
         status = read_confidences(confidences, run, predictions);
     r->replica.predictions = predictions;

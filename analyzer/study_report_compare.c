@@ -170,11 +170,23 @@ static vr_status compare_groups(comparison *c)
     return status;
 }
 
+/* As far as counts tell: as many samples, and as many of each class. */
+static bool same_samples(const va_metrics *a, const va_metrics *b)
+{
+    return a->samples == b->samples && a->classes == b->classes &&
+           memcmp(a->class_samples, b->class_samples, (size_t)a->classes * sizeof *a->class_samples) == 0;
+}
+
 static vr_status compare(va_report *report, int condition, int against)
 {
     const va_condition_report *a = &report->conditions[condition], *b = &report->conditions[against];
     comparison c = {.place = {report, VA_COMPARE, condition, against},
                     .n = {(size_t)a->metrics->replicas, (size_t)b->metrics->replicas}};
+    if (!same_samples(a->metrics, b->metrics))
+        va_study_note(report->study,
+                      "%s against %s: evaluated on other samples (%zu and %zu), which may be what differs",
+                      report->study->conditions[condition].name, report->study->conditions[against].name,
+                      a->metrics->samples, b->metrics->samples);
     vr_status status =
         compare_whole(&c, &(item){.name = "accuracy", .values = {a->metrics->accuracy, b->metrics->accuracy}});
     if (status == VR_OK)
@@ -199,6 +211,8 @@ static vr_status compare_named(va_report *report, const char *names)
     const char *comma = strchr(names, ',');
     const int a = find_condition(report->study, names, (size_t)(comma - names)),
               b = find_condition(report->study, comma + 1, strlen(comma + 1));
+    if (a >= 0 && a == b)
+        return vr_fail(VR_ERROR_ARGUMENT, "--compare %s: that is one condition", names);
     if (a >= 0 && b >= 0)
         return compare(report, a, b);
     char known[256] = "";

@@ -11,7 +11,14 @@
 #include <varanalyze/projection.h>
 
 /* In what a run differs from another, by digests. */
-typedef enum likeness { ALIKE, OTHER_SAMPLES, OTHER_PREDICTIONS, OTHER_WEIGHTS } likeness;
+typedef enum likeness {
+    ALIKE,
+    OTHER_SAMPLES,
+    OTHER_PREDICTIONS,
+    OTHER_PROBABILITIES,
+    OTHER_LOSS,
+    OTHER_WEIGHTS
+} likeness;
 
 /* Two runs of a condition that differ, and how. */
 typedef struct odd_pair {
@@ -19,11 +26,24 @@ typedef struct odd_pair {
     likeness how;
 } odd_pair;
 
+/* What only one of two runs recorded makes no difference. */
+static bool same_losses(const vr_evaluation_info *a, const vr_evaluation_info *b)
+{
+    if (a->has_loss && b->has_loss && a->loss != b->loss && !(isnan(a->loss) && isnan(b->loss)))
+        return false;
+    return !a->losses_type || !b->losses_type || vr_digest_equal(a->losses.digest, b->losses.digest);
+}
+
 static likeness compare_evaluations(const vr_evaluation_info *a, const vr_evaluation_info *b)
 {
     if (a->count != b->count || !vr_digest_equal(a->ids.digest, b->ids.digest))
         return OTHER_SAMPLES;
-    return vr_digest_equal(a->predictions.digest, b->predictions.digest) ? ALIKE : OTHER_PREDICTIONS;
+    if (!vr_digest_equal(a->predictions.digest, b->predictions.digest))
+        return OTHER_PREDICTIONS;
+    if (a->probabilities_type && b->probabilities_type &&
+        !vr_digest_equal(a->probabilities.digest, b->probabilities.digest))
+        return OTHER_PROBABILITIES;
+    return same_losses(a, b) ? ALIKE : OTHER_LOSS;
 }
 
 static likeness compare_weights(const vr_weight_info *a, uint64_t count, const vr_weight_info *b, uint64_t others)
@@ -65,6 +85,43 @@ static vr_status find_odd(odd_pair *out, const va_study *study, int condition)
     return status;
 }
 
+/* Whether run r predicts as an earlier one of its condition and ends with the same weights. */
+static vr_status find_twin(bool *out, const va_study *study, int condition, int r)
+{
+    const va_study_run *run = va_study_replica(study, condition, r);
+    const vr_weight_info *mine, *others;
+    uint64_t of_mine, of_others;
+    vr_status status = vr_trace_weights(run->trace, &mine, &of_mine);
+    *out = false;
+    for (int i = 0; status == VR_OK && of_mine > 0 && !*out && i < r; i++) {
+        const va_study_run *earlier = va_study_replica(study, condition, i);
+        if (compare_evaluations(earlier->evaluation, run->evaluation) != ALIKE)
+            continue;
+        status = vr_trace_weights(earlier->trace, &others, &of_others);
+        *out = status == VR_OK && compare_weights(others, of_others, mine, of_mine) == ALIKE;
+    }
+    return status;
+}
+
+/* Runs of one seed, as two campaigns that were put together have them, are no independent replicas. */
+static vr_status note_twins(va_study *study, int condition)
+{
+    const va_study_condition *c = &study->conditions[condition];
+    int twins = 0;
+    vr_status status = VR_OK;
+    for (int r = 1; status == VR_OK && r < c->count; r++) {
+        bool twin;
+        status = find_twin(&twin, study, condition, r);
+        twins += status == VR_OK && twin;
+    }
+    if (twins)
+        va_study_note(study,
+                      "%s: %d of %d runs are bit-identical to another (the same seeds?), and counted as if they were "
+                      "independent",
+                      c->name, twins, c->count);
+    return status;
+}
+
 /* Where two runs parted and why, as diff says. */
 static vr_status write_parting(FILE *out, const va_study_run *a, const va_study_run *b)
 {
@@ -95,6 +152,8 @@ static vr_status write_odd(FILE *out, const va_report *report, int condition, co
 {
     static const char *const words[] = {[OTHER_SAMPLES] = "evaluated other samples, or in another order, than",
                                         [OTHER_PREDICTIONS] = "predicts otherwise than",
+                                        [OTHER_PROBABILITIES] = "gives other probabilities than",
+                                        [OTHER_LOSS] = "has another loss than",
                                         [OTHER_WEIGHTS] = "ended with other weights than"};
     const va_study_run *a = va_study_replica(report->study, condition, odd->first),
                        *b = va_study_replica(report->study, condition, odd->other);
@@ -103,18 +162,39 @@ static vr_status write_odd(FILE *out, const va_report *report, int condition, co
     return write_parting(out, a, b);
 }
 
+/* How many runs of a condition recorded weights. */
+static vr_status count_weighed(int *out, const va_study *study, int condition)
+{
+    vr_status status = VR_OK;
+    *out = 0;
+    for (int r = 0; status == VR_OK && r < study->conditions[condition].count; r++) {
+        const vr_weight_info *weights;
+        uint64_t count = 0;
+        status = vr_trace_weights(va_study_replica(study, condition, r)->trace, &weights, &count);
+        *out += status == VR_OK && count > 0;
+    }
+    return status;
+}
+
 static vr_status write_alike(FILE *out, const va_report *report, int condition)
 {
     const va_study_condition *c = &report->study->conditions[condition];
-    const vr_weight_info *weights;
-    uint64_t count;
+    int weighed;
     if (c->count < 2) {
         fprintf(out, "%s: one run: there is none to hold it against\n", c->name);
         return VR_OK;
     }
-    const vr_status status = vr_trace_weights(va_study_replica(report->study, condition, 0)->trace, &weights, &count);
-    fprintf(out, "%s: bit-identical: predictions%s of all %d runs are the same\n", c->name,
-            status == VR_OK && count > 0 ? " and weights" : " (no weights were recorded)", c->count);
+    const vr_status status = count_weighed(&weighed, report->study, condition);
+    fprintf(out, "%s: bit-identical: predictions%s of all %d runs are the same", c->name,
+            weighed == c->count ? " and weights"
+            : weighed           ? ""
+                                : " (no weights were recorded)",
+            c->count);
+    if (weighed == 1)
+        fputs("; one run alone recorded weights", out);
+    else if (weighed && weighed < c->count)
+        fprintf(out, ", and weights of the %d that recorded them", weighed);
+    fputc('\n', out);
     return status;
 }
 
@@ -164,6 +244,8 @@ vr_status va_report_control(va_report *report)
         else if (status == VR_OK && report->conditions[c].identical)
             va_study_note(report->study, "%s: all runs are bit-identical, though %s should vary", condition->name,
                           condition->varied);
+        else if (status == VR_OK && condition->count > 1)
+            status = note_twins(report->study, c);
     }
     return status;
 }

@@ -143,7 +143,12 @@ static const study_run table[] = {
     {"odd-set.h5", .set = "validation", .predictions = "01201201", YOUNG},
     {"odd-nan.h5", .predictions = "0120120-", YOUNG, .loss = NAN, .level = "hash", WEIGHTS(5, 5)},
     {"odd-few.h5", .predictions = "012012", YOUNG, .loss = 0.5},
-    {"odd-ungrouped.h5", .predictions = "01201201", .loss = 0.5},
+    {"odd-ungrouped.h5", .predictions = "01201201", .loss = 0.25},
+    {"odd-loss.h5", .predictions = "01201201", YOUNG, .loss = 0.5},
+    {"sure-0001.h5", .labels = "01", .predictions = "01", .probabilities = (const float[]){1, 0, 0, 0, 1, 0}},
+    {"sure-0002.h5", .labels = "01", .predictions = "01", .probabilities = (const float[]){1, 0, 0, 0.25f, 0.75f, 0}},
+    {"twin-0001.h5", .vary = "init,order", .replica = 2, .predictions = "01201200", YOUNG, .loss = 0.5, WEIGHTS(3, 4),
+     LOSSES(2.5, 1.75, 1, 0.5)}, /* as algo-0002.h5 */
     {"odd-empty.h5", .vary = "init", .predictions = "", WEIGHTS(NAN, 1)},
     {"odd-wrong.h5", .vary = "init", .replica = 2, .predictions = "--------", WEIGHTS(NAN, 2)},
     {"odd-nothing.h5", .note = "no evaluation"},

@@ -90,6 +90,22 @@ static void test_names(void **state)
     }
 }
 
+/* A condition of the user's own may hold runs of several modes: then it is no Control. */
+static void test_mixed_modes(void **state)
+{
+    (void)state;
+    char *const named[] = {"all=*"};
+    const va_study_choice choice = {.named = named, .named_count = 1};
+    va_study *study = study_of("{\"vary\":[],\"kernels\":\"fixed\",\"rounding\":\"nearest\"}|"
+                               "{\"vary\":[],\"kernels\":\"threads\",\"rounding\":\"sr\"}",
+                               &choice);
+    assert_int_equal(va_study_group(study, &choice), VR_OK);
+    assert_int_equal(study->condition_count, 1);
+    assert_string_equal(study->conditions[0].varied, "kernels, rounding");
+    assert_false(study->conditions[0].control);
+    va_study_close(study);
+}
+
 static void check_label(const char *about, va_study_choice choice, const char *expected)
 {
     va_study *study = study_of(about, &choice);
@@ -263,6 +279,21 @@ static void test_control(void **state)
     /* A run without weights is no other run. */
     assert_int_equal(MAKE(&m, "control-*.h5", "odd-ungrouped.h5"), VR_OK);
     assert_false(m.report->control_differs);
+    assert_non_null(strstr(m.report->control, "predictions of all 3 runs are the same, and weights of the 2 that"));
+    unmake(&m);
+
+    assert_int_equal(MAKE(&m, "control-0001.h5", "odd-ungrouped.h5"), VR_OK);
+    assert_non_null(strstr(m.report->control, "predictions of all 2 runs are the same; one run alone recorded"));
+    unmake(&m);
+
+    assert_int_equal(MAKE(&m, "control-*.h5", "odd-loss.h5"), VR_OK);
+    assert_true(m.report->control_differs);
+    assert_non_null(strstr(m.report->control, "odd-loss.h5 has another loss than control-0001.h5"));
+    unmake(&m);
+
+    assert_int_equal(MAKE(&m, "sure-*.h5"), VR_OK);
+    assert_true(m.report->control_differs);
+    assert_non_null(strstr(m.report->control, "sure-0002.h5 gives other probabilities than sure-0001.h5"));
     unmake(&m);
 
     assert_int_equal(MAKE(&m, "control-*.h5", "odd-weights.h5"), VR_OK);
@@ -349,6 +380,23 @@ static void test_left_out(void **state)
     unmake(&m);
 }
 
+/* The same run under another name is no other replica. */
+static void test_copies(void **state)
+{
+    (void)state;
+    made m;
+    copy_file("copy-0001.h5", "algo-0002.h5");
+    assert_int_equal(MAKE(&m, "algo-*.h5", "copy-*.h5", "./algo-0003.h5"), VR_OK);
+    check_left_out(&m, "copy-0001.h5", "a copy of algo-0002.h5", false);
+    check_left_out(&m, "./algo-0003.h5", "a copy of algo-0003.h5", false);
+    check(&m, VA_CHURN, "", VA_M_CHURN, 13 / 6.0 / 8);
+    unmake(&m);
+
+    assert_int_equal(MAKE(&m, "control-0001.h5", "./control-0001.h5"), VR_OK);
+    assert_true(isnan(figure(&m, VA_CONTROL, "Control", "", VA_M_IDENTICAL)->interval.estimate));
+    unmake(&m);
+}
+
 static void check_refused(const char *a, const char *b, const char *why)
 {
     made m;
@@ -357,6 +405,35 @@ static void check_refused(const char *a, const char *b, const char *why)
     if (!strstr(vr_error(), why))
         fail_msg("%s: not of %s", vr_error(), why);
     assert_true(strstr(vr_error(), a) || strstr(vr_error(), b));
+    unmake(&m);
+}
+
+/* Turns one prediction of algo-0001.h5 into another; its digest stays. */
+static void write_damaged(const char *path)
+{
+    static const int32_t predictions[8] = {0, 1, 2, 0, 1, 2, 0, 1}; /* the labels are the same, and stand before */
+    static char bytes[1 << 20];
+    FILE *file = fopen("algo-0001.h5", "rb");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    char *at = memmem(bytes, size, predictions, sizeof predictions);
+    at = at ? memmem(at + 1, size - (size_t)(at + 1 - bytes), predictions, sizeof predictions) : NULL;
+    assert_non_null(at);
+    at[0] = 2;
+    file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    write_damaged("damaged.h5");
+    made m;
+    assert_int_equal(MAKE(&m, "damaged.h5", "algo-0002.h5"), VR_ERROR_FORMAT);
+    assert_non_null(strstr(vr_error(), "damaged.h5: damaged trace: the values of test/predictions"));
     unmake(&m);
 }
 
@@ -389,6 +466,38 @@ static bool has_note(const made *m, const char *text)
         if (strstr(m->study->notes[i], text))
             return true;
     return false;
+}
+
+/* Conditions that were evaluated on other samples are compared, and that is said. */
+static void test_other_samples(void **state)
+{
+    (void)state;
+    made m;
+    char *const named[] = {"a=algo-*", "b=odd-*", "c=both-*"},
+                *const paths[] = {"algo-*.h5", "odd-few.h5", "odd-nan.h5"}, *const alike[] = {"algo-*.h5", "both-*.h5"};
+    const va_study_choice choice = {.named = named, .named_count = 3, .last_step = UINT64_MAX, .epoch = -1};
+    assert_int_equal(make(&m, paths, 3, &choice), VR_OK);
+    assert_true(has_note(&m, "b against a: evaluated on other samples (6 and 8)"));
+    unmake(&m);
+
+    assert_int_equal(make(&m, alike, 2, &choice), VR_OK);
+    assert_false(has_note(&m, "other samples"));
+    unmake(&m);
+}
+
+/* The same seeds in another process: another run, but no independent one. */
+static void test_twins(void **state)
+{
+    (void)state;
+    made m;
+    assert_int_equal(MAKE(&m, "algo-*.h5", "twin-0001.h5"), VR_OK);
+    assert_int_equal(m.study->run_count, 5);
+    assert_true(has_note(&m, "ALGO: 1 of 5 runs are bit-identical to another"));
+    unmake(&m);
+
+    assert_int_equal(MAKE(&m, "algo-*.h5"), VR_OK);
+    assert_false(has_note(&m, "bit-identical"));
+    unmake(&m);
 }
 
 /* Fewer samples, no groups, no weights, a loss that is NaN, weights by digest alone. */
@@ -443,10 +552,12 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_labels),      cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_control),  cmocka_unit_test(test_two_classes), cmocka_unit_test(test_design),
-        cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused),     cmocka_unit_test(test_one_run),
-        cmocka_unit_test(test_gaps),     cmocka_unit_test(test_growth),      cmocka_unit_test(test_nothing_in_common),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_labels),        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_control),  cmocka_unit_test(test_two_classes),   cmocka_unit_test(test_design),
+        cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused),       cmocka_unit_test(test_one_run),
+        cmocka_unit_test(test_gaps),     cmocka_unit_test(test_growth),        cmocka_unit_test(test_nothing_in_common),
+        cmocka_unit_test(test_copies),   cmocka_unit_test(test_mixed_modes),   cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_twins),    cmocka_unit_test(test_other_samples),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }
