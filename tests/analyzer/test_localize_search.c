@@ -110,7 +110,7 @@ static void test_one(void **state)
 {
     (void)state;
     for (uint32_t item = 0; item < 200; item++) {
-        world w = {.causes = {{{item}, 1, 1}}, .count = 1};
+        world w = {.causes = {{{item}, 1, 1, 0}}, .count = 1};
         va_minimals found;
         assert_int_equal(search(&found, &w, 200, 5), VA_UNSTABLE);
         assert_found(&w, &found);
@@ -147,12 +147,12 @@ static void test_none_and_all(void **state)
     assert_int_equal(search(&found, &w, 0, 5), VA_STABLE);
     assert_int_equal(w.runs, 0);
     va_minimals_free(&found);
-    w = (world){.causes = {{{0}, 1, 1}, {{1}, 1, 1}, {{2}, 1, 1}, {{3}, 1, 1}}, .count = 4};
+    w = (world){.causes = {{{0}, 1, 1, 0}, {{1}, 1, 1, 0}, {{2}, 1, 1, 0}, {{3}, 1, 1, 0}}, .count = 4};
     assert_int_equal(search(&found, &w, 4, 3), VA_UNSTABLE);
     assert_found(&w, &found);
     assert_false(w.repeated);
     va_minimals_free(&found);
-    w = (world){.causes = {{{0}, 1, 1}}, .count = 1};
+    w = (world){.causes = {{{0}, 1, 1, 0}}, .count = 1};
     assert_int_equal(search(&found, &w, 1, 3), VA_UNSTABLE);
     assert_int_equal(w.runs, 1);
     assert_found(&w, &found);
@@ -168,7 +168,7 @@ static void test_together(void **state)
     uint64_t most = 0;
     for (uint32_t a = 0; a < 200; a += 13)
         for (uint32_t b = a + 1; b < 200; b += 17) {
-            world w = {.causes = {{{a, b}, 2, 1}}, .count = 1};
+            world w = {.causes = {{{a, b}, 2, 1, 0}}, .count = 1};
             va_minimals found;
             assert_int_equal(search(&found, &w, 200, 5), VA_UNSTABLE);
             assert_found(&w, &found);
@@ -182,7 +182,7 @@ static void test_together(void **state)
 static void test_several(void **state)
 {
     (void)state;
-    world w = {.causes = {{{20}, 1, 1}, {{3, 150}, 2, 1}, {{149}, 1, 2}, {{7, 8, 9}, 3, 1}}, .count = 4};
+    world w = {.causes = {{{20}, 1, 1, 0}, {{3, 150}, 2, 1, 0}, {{149}, 1, 2, 0}, {{7, 8, 9}, 3, 1, 0}}, .count = 4};
     va_minimals found;
     assert_int_equal(search(&found, &w, 200, 5), VA_UNSTABLE);
     assert_found(&w, &found);
@@ -204,7 +204,7 @@ static va_verdict ask_cancelling(void *context, const uint32_t *items, size_t co
 static void test_rest_of_stable(void **state)
 {
     (void)state;
-    world w = {.causes = {{{0, 1, 2, 4, 6}, 5, 1}, {{3, 5, 7}, 3, 1}}, .count = 2};
+    world w = {.causes = {{{0, 1, 2, 4, 6}, 5, 1, 0}, {{3, 5, 7}, 3, 1, 0}}, .count = 2};
     const va_oracle oracle = {ask_cancelling, &w, 3};
     va_minimals found;
     assert_int_equal(va_search(&found, &oracle, 8, 0), VA_UNSTABLE);
@@ -217,7 +217,7 @@ static void test_rest_of_stable(void **state)
 static void test_again(void **state)
 {
     (void)state;
-    world w = {.causes = {{{20}, 1, 1}, {{3, 150}, 2, 1}}, .count = 2};
+    world w = {.causes = {{{20}, 1, 1, 0}, {{3, 150}, 2, 1, 0}}, .count = 2};
     va_minimals found;
     assert_int_equal(search(&found, &w, 200, 4), VA_UNSTABLE);
     const uint64_t runs = w.runs;
@@ -316,7 +316,7 @@ static void test_plan_one(void **state)
     for (uint32_t item = 0; item < 200; item += 23)
         for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
             for (uint32_t every = 1; every < 4; every += 2) {
-                world w = {.causes = {{{item}, 1, every}}, .count = 1};
+                world w = {.causes = {{{item}, 1, every, 0}}, .count = 1};
                 va_localized out;
                 bench b;
                 open_bench(&b, &w, 200);
@@ -341,7 +341,7 @@ static void test_plan_several(void **state)
 {
     (void)state;
     for (size_t jobs = 1; jobs < 10; jobs += 4) {
-        world w = {.causes = {{{20}, 1, 1}, {{3, 150}, 2, 1}}, .count = 2};
+        world w = {.causes = {{{20}, 1, 1, 0}, {{3, 150}, 2, 1, 0}}, .count = 2};
         va_localized out;
         bench b;
         open_bench(&b, &w, 200);
@@ -379,7 +379,7 @@ static void test_plan_stable(void **state)
 static void test_plan_deaf(void **state)
 {
     (void)state;
-    world w = {.causes = {{{0}, 0, 1}}, .count = 1};
+    world w = {.causes = {{{0}, 0, 1, 0}}, .count = 1};
     va_localized out;
     bench b;
     open_bench(&b, &w, 20);
