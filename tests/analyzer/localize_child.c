@@ -130,8 +130,10 @@ static void read_word(const char *word)
 
 static double apply(const char *effect, double result)
 {
-    if (strcmp(effect, "crash") == 0)
+    if (strcmp(effect, "crash") == 0) {
+        signal(SIGSEGV, SIG_DFL); /* sanitizers would make it an exit */
         raise(SIGSEGV);
+    }
     while (strcmp(effect, "hang") == 0)
         sleep(1);
     if (strcmp(effect, "exit") == 0) {
